@@ -1,0 +1,248 @@
+//! What stands in the maps and in the event ring.
+//!
+//! Every type is `#[repr(C)]` without hidden padding, and holds nothing with forbidden bit patterns (no `bool`, no
+//! enum): the other side may be of another version. Times are nanoseconds of `CLOCK_BOOTTIME`, which goes on during
+//! suspend and never steps.
+
+use crate::Addr;
+
+/// The names of the maps: those of their statics in the kernel program.
+pub mod map {
+    /// Blocked sources: [`Addr`](crate::Addr) → [`Block`](super::Block).
+    pub const BLOCKS: &str = "BLOCKS";
+    /// Allowed networks: longest-prefix trie of [`Addr`](crate::Addr) → `u32`.
+    pub const ALLOWED: &str = "ALLOWED";
+    /// Own addresses: [`Addr`](crate::Addr) → `u32`.
+    pub const OWN: &str = "OWN";
+    /// Own networks: longest-prefix trie of [`Addr`](crate::Addr) → `u32`.
+    pub const OWN_NETWORKS: &str = "OWN_NETWORKS";
+    /// Sources seen: [`Addr`](crate::Addr) → [`Source`](super::Source).
+    pub const SOURCES: &str = "SOURCES";
+    /// Pending handshakes: slot → [`Pending`](super::Pending).
+    pub const PENDING: &str = "PENDING";
+    /// The event ring of [`Event`](super::Event).
+    pub const EVENTS: &str = "EVENTS";
+    /// Counters per CPU, indexed as [`crate::tally`] says.
+    pub const TALLY: &str = "TALLY";
+    /// One [`Settings`](super::Settings).
+    pub const SETTINGS: &str = "SETTINGS";
+    /// One [`CpuState`](super::CpuState) per CPU.
+    pub const CPU: &str = "CPU";
+}
+
+/// A prefix length in the key of a longest-prefix trie: IPv4 lies below `::ffff:0:0/96`.
+pub const V4_PREFIX_OFFSET: u32 = 96;
+
+/// Slots of pending handshakes, a power of two. At 16 bytes each 4 MiB; under a flood of a million forged SYNs a
+/// second a slot survives a quarter of a second, longer than most round trips.
+pub const PENDING_SLOTS: u32 = 1 << 18;
+
+/// A SYN seen again within this time of its last sending is a retransmission. Linux doubles its wait up to 64 s
+/// (RFC 6298 §5.5 asks for doubling and allows a ceiling of 60 s or more).
+pub const RETRANSMISSION_NS: u64 = 65_000_000_000;
+
+/// A blocked source.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Block {
+    /// When the block ends; 0 for never.
+    pub until: u64,
+    /// When it began.
+    pub since: u64,
+    /// Packets dropped (or, in observe mode, that would have been).
+    pub packets: u64,
+    /// Bytes of those packets.
+    pub bytes: u64,
+    /// When the last of them came.
+    pub last_drop: u64,
+    /// Why: one of the [`reason`] codes.
+    pub reason: u32,
+    /// Always 0.
+    pub reserved: u32,
+}
+
+/// Why a source is blocked.
+pub mod reason {
+    /// The port scan rule.
+    pub const PORT_SCAN: u32 = 1;
+}
+
+/// What the kernel counts about a source. Least recently used records give way.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// Its first attempt or probe since it has a record.
+    pub first_seen: u64,
+    /// Its latest attempt, retransmission, completion or probe.
+    pub last_seen: u64,
+    /// Attempts to own addresses.
+    pub attempts: u64,
+    /// SYNs seen before.
+    pub retransmissions: u64,
+    /// Handshakes completed.
+    pub completions: u64,
+    /// Probes.
+    pub probes: u64,
+    /// Events that were not sent because the source or the CPU was over budget.
+    pub events_withheld: u64,
+    /// Start of the second that `events` counts in.
+    pub window_start: u64,
+    /// Events sent in that second.
+    pub events: u64,
+}
+
+/// A SYN waiting for the acknowledgement that completes its handshake.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pending {
+    /// When the SYN was last seen.
+    pub time: u64,
+    /// Upper half of the flow's hash; the lowest bit ([`PENDING_REPORTED`]) is not part of it.
+    pub tag: u32,
+    /// The SYN's sequence number.
+    pub seq: u32,
+}
+
+/// Bit of [`Pending::tag`]: the attempt was reported to userspace, so its completion must be too.
+pub const PENDING_REPORTED: u32 = 1;
+
+/// What happened.
+pub mod kind {
+    /// A new connection attempt.
+    pub const ATTEMPT: u8 = 1;
+    /// A handshake completed.
+    pub const COMPLETION: u8 = 2;
+    /// A probe.
+    pub const PROBE: u8 = 3;
+}
+
+/// Longest TCP options there can be: a header of 60 bytes less the 20 fixed ones.
+pub const OPTIONS_LEN: usize = 40;
+
+/// One record of the event ring.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Event {
+    /// When the packet was seen.
+    pub time: u64,
+    /// Where it came from, whole (not cut to a prefix).
+    pub from: Addr,
+    /// Where it went: an own address.
+    pub to: Addr,
+    /// TCP sequence number.
+    pub seq: u32,
+    /// TCP acknowledgement number.
+    pub ack: u32,
+    /// TCP source port, host order.
+    pub from_port: u16,
+    /// TCP destination port, host order.
+    pub to_port: u16,
+    /// TCP window, host order, unscaled.
+    pub window: u16,
+    /// IPv4 identification, host order; 0 for IPv6.
+    pub ip_id: u16,
+    /// Index of the interface it came in by.
+    pub interface: u32,
+    /// One of the [`kind`] codes.
+    pub kind: u8,
+    /// TCP flags, as in [`crate::wire::flag`].
+    pub flags: u8,
+    /// IPv4 time to live or IPv6 hop limit.
+    pub ttl: u8,
+    /// How many bytes of `options` are valid.
+    pub options_len: u8,
+    /// TCP options as they came, the rest zero.
+    pub options: [u8; OPTIONS_LEN],
+}
+
+/// What userspace tells the kernel program. Written whole; may change at any time.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Secret of [`crate::flow::flow_hash`].
+    pub seed: [u64; 2],
+    /// Mask that makes an IPv6 address a source.
+    pub ipv6_mask: [u32; 4],
+    /// Bits of [`setting`].
+    pub flags: u32,
+    /// Events a source may send in a second.
+    pub source_events_per_s: u32,
+    /// Events a CPU may send in a second.
+    pub cpu_events_per_s: u32,
+    /// New source records a CPU may make in a second.
+    pub cpu_new_sources_per_s: u32,
+}
+
+/// Bits of [`Settings::flags`].
+pub mod setting {
+    /// Drop nothing, count what would have been dropped.
+    pub const OBSERVE: u32 = 1;
+    /// The trie of allowed networks is not empty.
+    pub const HAS_ALLOWED: u32 = 2;
+    /// The trie of own networks is not empty.
+    pub const HAS_OWN_NETWORKS: u32 = 4;
+}
+
+/// A CPU's own memory: what it has spent of its budgets in this second, and the segment it is accounting for.
+///
+/// The segment passes through here because the verifier knows nothing of what a map holds: it walks the accounting once,
+/// and not once for each shape of packet that leads there.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CpuState {
+    /// Start of the second.
+    pub window_start: u64,
+    /// Events sent in it.
+    pub events: u64,
+    /// Source records made in it.
+    pub new_sources: u64,
+    /// The segment, as userspace will hear of it.
+    pub event: Event,
+    /// The source that it counts for.
+    pub source: Addr,
+    /// Where its options begin in the packet.
+    pub options_offset: u32,
+    /// 1 when its attempt was reported, so that its completion is too.
+    pub attempt_reported: u32,
+}
+
+/// Asserts that a type has the given size and that its fields lie, in order and without a gap, where they are said to.
+macro_rules! layout {
+    ($type:ty, $size:literal: $($field:ident @ $offset:literal),* $(,)?) => {
+        const _: () = {
+            assert!(size_of::<$type>() == $size);
+            $(assert!(core::mem::offset_of!($type, $field) == $offset);)*
+        };
+    };
+}
+
+layout!(Block, 48: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, reserved @ 44);
+layout!(Source, 72: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
+    events_withheld @ 48, window_start @ 56, events @ 64);
+layout!(Pending, 16: time @ 0, tag @ 8, seq @ 12);
+layout!(Event, 104: time @ 0, from @ 8, to @ 24, seq @ 40, ack @ 44, from_port @ 48, to_port @ 50, window @ 52,
+    ip_id @ 54, interface @ 56, kind @ 60, flags @ 61, ttl @ 62, options_len @ 63, options @ 64);
+layout!(Settings, 48: seed @ 0, ipv6_mask @ 16, flags @ 32, source_events_per_s @ 36, cpu_events_per_s @ 40,
+    cpu_new_sources_per_s @ 44);
+layout!(CpuState, 152: window_start @ 0, events @ 8, new_sources @ 16, event @ 24, source @ 128, options_offset @ 144,
+    attempt_reported @ 148);
+
+#[cfg(feature = "user")]
+mod pod {
+    use super::{Block, CpuState, Event, Pending, Settings, Source};
+
+    // SAFETY: `#[repr(C)]`, without padding (asserted above) and without forbidden bit patterns.
+    unsafe impl aya::Pod for crate::Addr {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Block {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for CpuState {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Event {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Pending {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Settings {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Source {}
+}

@@ -1,0 +1,155 @@
+//! The XDP program: parse → lookup → account → verdict, and one exit that tallies.
+//!
+//! Mechanism, no policy: no threshold stands here. It fails open: what it cannot read passes, under a name. Only a
+//! source that userspace has listed is ever dropped, and an allowed one not even then.
+
+#![cfg_attr(target_arch = "bpf", no_std, no_main, feature(asm_experimental_arch))]
+#![allow(missing_docs, clippy::needless_pass_by_value, reason = "as the entry points' macro makes them")]
+
+mod account;
+mod count;
+mod maps;
+mod pending;
+
+use account::Seen;
+use aya_ebpf::{
+    bindings::xdp_action::{XDP_DROP, XDP_PASS},
+    helpers::generated::{bpf_ktime_get_boot_ns, bpf_xdp_get_buff_len},
+    macros::xdp,
+    maps::lpm_trie::Key,
+    programs::XdpContext,
+};
+use maps::{ALLOWED, BLOCKS, SETTINGS};
+use tcpcap_common::{
+    Addr,
+    addr::source_of,
+    record::{Settings, kind, setting},
+    tally::{End, Note, Verdict},
+    wire::{self, Kind},
+};
+
+/// A packet's linear part, where the headers are, and its whole length.
+struct Packet {
+    start: usize,
+    end: usize,
+    len: u64,
+    interface: u32,
+}
+
+/// The entry for kernels from 5.18 on: takes packets of several buffers too, so that large MTUs keep native mode.
+#[xdp(frags)]
+pub fn tcpcap_frags(ctx: XdpContext) -> u32 {
+    // SAFETY: the helper takes the context that the kernel gave us.
+    let len = unsafe { bpf_xdp_get_buff_len(ctx.ctx) };
+    judge(&packet(&ctx, len))
+}
+
+/// The entry for older kernels.
+#[xdp]
+pub fn tcpcap(ctx: XdpContext) -> u32 {
+    judge(&packet(&ctx, (ctx.data_end() - ctx.data()) as u64))
+}
+
+#[inline(always)]
+fn packet(ctx: &XdpContext, len: u64) -> Packet {
+    // SAFETY: the context is the kernel's and lives as long as this call.
+    let interface = unsafe { (*ctx.ctx).ingress_ifindex };
+    Packet { start: ctx.data(), end: ctx.data_end(), len, interface }
+}
+
+/// The one exit: every packet is counted under exactly one end.
+#[inline(always)]
+fn judge(packet: &Packet) -> u32 {
+    let end = inspect(packet);
+    count::end(end);
+    match end.verdict() {
+        Verdict::Pass => XDP_PASS,
+        Verdict::Drop => XDP_DROP,
+    }
+}
+
+#[inline(always)]
+fn inspect(packet: &Packet) -> End {
+    let (start, end) = (packet.start, packet.end);
+    // SAFETY: the kernel vouches for `data..data_end`, the verifier for the checks.
+    let network = match unsafe { wire::link(start, end).and_then(|link| wire::network(start, end, link)) } {
+        Ok(network) => network,
+        Err(end) => return end,
+    };
+    // An array of one: always there. Without settings nobody has said which addresses are our own.
+    let Some(settings) = SETTINGS.get(0) else {
+        return End::NotOwn;
+    };
+    let source = source_of(network.from, network.to, &settings.ipv6_mask);
+    if is_refused(source, network.from, settings, packet.len) {
+        return End::Blocked;
+    }
+    // SAFETY: as above.
+    let segment = match unsafe { wire::transport(start, end, &network) } {
+        Ok(segment) => segment,
+        Err(end) => return end,
+    };
+    let seen = match segment.kind() {
+        Kind::Reply => return End::Reply,
+        Kind::Segment => match pending::complete(&network, &segment, settings) {
+            Some(reported) => Seen { kind: kind::COMPLETION, attempt_reported: reported },
+            None => return End::Segment,
+        },
+        Kind::Attempt => Seen { kind: kind::ATTEMPT, attempt_reported: false },
+        Kind::Probe => Seen { kind: kind::PROBE, attempt_reported: false },
+    };
+    match account::note_down(packet, &network, &segment, source, seen) {
+        Some(cpu) => account::account(packet, cpu, settings),
+        // An array of one: always there.
+        None => End::NotOwn,
+    }
+}
+
+/// Whether the source is blocked, and nothing speaks for it: not the expiry, not the allow list, not observe mode.
+/// No clock is read for a source that is not listed.
+#[inline(always)]
+fn is_refused(source: Addr, from: Addr, settings: &Settings, len: u64) -> bool {
+    let Some(block) = BLOCKS.get_ptr_mut(source) else {
+        return false;
+    };
+    // SAFETY: a helper without preconditions.
+    let now = unsafe { bpf_ktime_get_boot_ns() };
+    // SAFETY: a map value. Userspace replaces it whole, so its expiry is never half written.
+    let until = unsafe { (*block).until };
+    if until != 0 && until <= now {
+        count::note(Note::BlockExpired);
+        return false;
+    }
+    if settings.flags & setting::HAS_ALLOWED != 0 && ALLOWED.get(Key::new(128, from)).is_some() {
+        count::note(Note::AllowedOverBlock);
+        return false;
+    }
+    // SAFETY: a map value; counters are added to atomically.
+    unsafe {
+        count::add(&raw mut (*block).packets, 1);
+        count::add(&raw mut (*block).bytes, len);
+        (*block).last_drop = now;
+    }
+    if settings.flags & setting::OBSERVE != 0 {
+        count::note(Note::WouldDrop);
+        return false;
+    }
+    count::note_by(Note::DroppedBytes, len);
+    true
+}
+
+/// The kernel lends its helpers to programs under a licence compatible with the GPL.
+#[unsafe(link_section = "license")]
+#[unsafe(no_mangle)]
+static LICENSE: [u8; 13] = *b"Dual MIT/GPL\0";
+
+/// A loop, so that the verifier refuses a program that could get here.
+#[cfg(target_arch = "bpf")]
+#[panic_handler]
+fn panic(_info: &core::panic::PanicInfo<'_>) -> ! {
+    loop {}
+}
+
+/// Nothing: on the host this crate is only checked, never run.
+#[cfg(not(target_arch = "bpf"))]
+fn main() {}
