@@ -1,0 +1,179 @@
+//! Detection: sightings go in, findings come out.
+//!
+//! [`Detector`] keeps what is known about each source ([`Record`]), within a bound ([`table`]), and asks each rule
+//! whether it fires. One rule is one file that states it in a sentence: [`port_scan`].
+
+mod finding;
+mod pairs;
+pub mod port_scan;
+mod preset;
+mod table;
+
+use std::collections::BTreeSet;
+
+pub use finding::Finding;
+pub use preset::{Preset, Thresholds};
+
+use crate::{Sighting, SightingKind, Source, Time};
+use pairs::Pairs;
+use port_scan::PortScan;
+use table::Table;
+
+/// How many sources are kept. At most 3 KB for one that scans, 200 bytes for one that came once.
+pub const MAX_SOURCES: usize = 65_536;
+
+/// What is known about a source.
+#[derive(Debug)]
+pub(crate) struct Record {
+    pairs: Pairs,
+    /// Its latest sighting.
+    last_seen: Time,
+    /// Attempts since the record was made.
+    attempts: u64,
+    /// Its first completed handshake: from then on the address is known to be real.
+    first_completion: Option<Time>,
+    /// When the rule looks at it again without being asked by a sighting.
+    check_at: Option<Time>,
+    /// The rule has fired and says nothing more about the source before this.
+    quiet_until: Time,
+}
+
+impl Record {
+    fn new(now: Time) -> Self {
+        Self {
+            pairs: Pairs::default(),
+            last_seen: now,
+            attempts: 0,
+            first_completion: None,
+            check_at: None,
+            quiet_until: Time::ZERO,
+        }
+    }
+}
+
+/// Knows every source of late, and names those that scan.
+#[derive(Debug)]
+pub struct Detector {
+    port_scan: PortScan,
+    table: Table,
+    /// When which source is due for a look: one entry a source at most.
+    checks: BTreeSet<(Time, Source)>,
+    /// The latest time seen. A sighting from before it counts as of now, so that nothing here goes backwards.
+    now: Time,
+    swept: Time,
+}
+
+impl Detector {
+    /// A detector with these thresholds that keeps at most `max_sources`.
+    #[must_use]
+    pub fn new(thresholds: Thresholds, max_sources: usize) -> Self {
+        Self {
+            port_scan: PortScan::new(thresholds.port_scan),
+            table: Table::new(max_sources),
+            checks: BTreeSet::new(),
+            now: Time::ZERO,
+            swept: Time::ZERO,
+        }
+    }
+
+    /// Takes a sighting; what it reveals is handed to `found`.
+    pub fn see(&mut self, sighting: &Sighting, found: &mut impl FnMut(Finding)) {
+        self.now = self.now.max(sighting.time);
+        let now = self.now;
+        if self.table.is_full_for(sighting.source)
+            && let Some((evicted, record)) = self.table.evict()
+            && let Some(at) = record.check_at
+        {
+            self.checks.remove(&(at, evicted));
+        }
+        let record = self.table.get_or_make(sighting.source, now);
+        record.last_seen = now;
+        let pair = (sighting.to, sighting.to_port);
+        match sighting.kind {
+            SightingKind::Attempt => {
+                record.attempts += 1;
+                record.pairs.attempt(pair, now, self.port_scan.window(), self.port_scan.capacity());
+                self.judge(sighting.source, found);
+            }
+            SightingKind::Completion => {
+                record.first_completion.get_or_insert(now);
+                record.pairs.complete(pair);
+            }
+            SightingKind::Probe { .. } => {}
+        }
+    }
+
+    /// Lets time pass: rules look again at the sources that are due, and forgets who has not been seen for long.
+    pub fn advance(&mut self, now: Time, found: &mut impl FnMut(Finding)) {
+        self.now = self.now.max(now);
+        while let Some(&(at, source)) = self.checks.first()
+            && at <= self.now
+        {
+            self.checks.pop_first();
+            if let Some(record) = self.table.get(source) {
+                record.check_at = None;
+            }
+            self.judge(source, found);
+        }
+        let memory = self.port_scan.memory();
+        if self.now.since(self.swept) >= memory / 4 {
+            self.swept = self.now;
+            let (now, checks) = (self.now, &mut self.checks);
+            self.table.retain(|source, record| {
+                let keep = now.since(record.last_seen) < memory;
+                if !keep && let Some(at) = record.check_at {
+                    checks.remove(&(at, source));
+                }
+                keep
+            });
+        }
+    }
+
+    /// When [`Detector::advance`] has something to look at, at the earliest.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Time> {
+        self.checks.first().map(|(at, _)| *at)
+    }
+
+    /// Sources kept now.
+    #[must_use]
+    pub fn tracked(&self) -> usize {
+        self.table.len()
+    }
+
+    /// Sources that gave way for want of room.
+    #[must_use]
+    pub fn evicted(&self) -> u64 {
+        self.table.evicted()
+    }
+
+    fn judge(&mut self, source: Source, found: &mut impl FnMut(Finding)) {
+        let now = self.now;
+        let Some(record) = self.table.get(source) else { return };
+        if now < record.quiet_until {
+            return;
+        }
+        match self.port_scan.judge(source, record, now) {
+            port_scan::Verdict::Fires(finding) => {
+                record.pairs.clear();
+                record.quiet_until = now + self.port_scan.window();
+                if let Some(at) = record.check_at.take() {
+                    self.checks.remove(&(at, source));
+                }
+                found(finding);
+            }
+            port_scan::Verdict::LookAgain(at) => {
+                if record.check_at.is_none_or(|before| at < before) {
+                    if let Some(before) = record.check_at.replace(at) {
+                        self.checks.remove(&(before, source));
+                    }
+                    self.checks.insert((at, source));
+                }
+            }
+            port_scan::Verdict::Quiet => {}
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

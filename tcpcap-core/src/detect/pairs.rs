@@ -1,0 +1,118 @@
+//! The (own address, port) pairs that a source tried: an exact set, bounded.
+
+use std::time::Duration;
+
+use tcpcap_common::Addr;
+
+use crate::Time;
+
+/// A pair, and what became of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Pair {
+    pub(super) to: Addr,
+    pub(super) port: u16,
+    /// The source has completed a handshake here: it is in use, not under scan, however often it is tried again.
+    pub(super) completed: bool,
+    /// First attempt of those in the window.
+    pub(super) first: Time,
+    /// Latest attempt.
+    pub(super) last: Time,
+}
+
+/// A source's pairs of late. Small, so that a walk is cheaper than an index would be.
+#[derive(Debug, Default)]
+pub(super) struct Pairs(Vec<Pair>);
+
+impl Pairs {
+    /// Notes an attempt. Pairs last tried longer than `window` ago are forgotten. When `capacity` is reached all the
+    /// same, a completed pair gives way, else the one that was tried longest ago: an honest source has few incomplete
+    /// ones, and for a scanner the rule has long fired.
+    pub(super) fn attempt(&mut self, (to, port): (Addr, u16), now: Time, window: Duration, capacity: usize) {
+        if let Some(pair) = self.0.iter_mut().find(|p| p.port == port && p.to == to) {
+            if now.since(pair.last) > window {
+                pair.first = now;
+            }
+            pair.last = now;
+            return;
+        }
+        if self.0.is_empty() {
+            // Most sources come once: room for one, not for the four that a vector begins with.
+            self.0.reserve_exact(1);
+        } else if self.0.len() == self.0.capacity() {
+            self.0.retain(|p| now.since(p.last) <= window);
+        }
+        if self.0.len() >= capacity
+            && let Some(least) = (0..self.0.len()).min_by_key(|&i| (!self.0[i].completed, self.0[i].last))
+        {
+            self.0.swap_remove(least);
+        }
+        self.0.push(Pair { to, port, completed: false, first: now, last: now });
+    }
+
+    /// Notes a completed handshake.
+    pub(super) fn complete(&mut self, (to, port): (Addr, u16)) {
+        if let Some(pair) = self.0.iter_mut().find(|p| p.port == port && p.to == to) {
+            pair.completed = true;
+        }
+    }
+
+    /// Pairs tried in the last `window` and not completed.
+    pub(super) fn incomplete(&self, now: Time, window: Duration) -> impl Iterator<Item = &Pair> + Clone {
+        self.0.iter().filter(move |p| !p.completed && now.since(p.last) <= window)
+    }
+
+    /// How many are kept, completed ones too.
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&mut self) {
+        self.0.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const WINDOW: Duration = Duration::from_secs(60);
+    const TO: Addr = Addr::from_v4_word(1);
+
+    fn incomplete(pairs: &Pairs, now: u64) -> usize {
+        pairs.incomplete(Time::from_secs(now), WINDOW).count()
+    }
+
+    #[test]
+    fn a_pair_counts_once_however_often_it_is_tried() {
+        let mut pairs = Pairs::default();
+        (0..50).for_each(|s| pairs.attempt((TO, 80), Time::from_secs(s), WINDOW, 8));
+        assert_eq!(incomplete(&pairs, 50), 1);
+        assert_eq!(incomplete(&pairs, 109), 1, "60 s after the last attempt");
+        assert_eq!(incomplete(&pairs, 110), 0);
+    }
+
+    #[test]
+    fn a_completed_pair_stays_completed_when_it_is_tried_again() {
+        let mut pairs = Pairs::default();
+        pairs.attempt((TO, 80), Time::ZERO, WINDOW, 8);
+        pairs.complete((TO, 80));
+        pairs.attempt((TO, 80), Time::from_secs(1), WINDOW, 8);
+        assert_eq!(incomplete(&pairs, 1), 0);
+    }
+
+    #[test]
+    fn the_set_is_bounded_and_completed_pairs_give_way_first() {
+        let mut pairs = Pairs::default();
+        for port in 0..8 {
+            pairs.attempt((TO, port), Time::from_secs(u64::from(port)), WINDOW, 8);
+        }
+        pairs.complete((TO, 5));
+        pairs.attempt((TO, 100), Time::from_secs(9), WINDOW, 8);
+        assert_eq!((pairs.len(), incomplete(&pairs, 9)), (8, 8));
+        pairs.attempt((TO, 101), Time::from_secs(9), WINDOW, 8);
+        assert!(pairs.incomplete(Time::from_secs(9), WINDOW).all(|p| p.port != 0), "the oldest gave way");
+        (0..10_000).for_each(|port| pairs.attempt((TO, port), Time::from_secs(10), WINDOW, 8));
+        assert_eq!(pairs.len(), 8);
+    }
+}

@@ -1,0 +1,114 @@
+//! The detector's bookkeeping: its bound, its clock, its timers.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::Duration;
+
+use tcpcap_common::Addr;
+
+use super::*;
+
+const OWN: Addr = Addr::from_v4_word(0x0100_007f);
+
+fn source(n: u32) -> Addr {
+    Addr::from(IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0000 + n)))
+}
+
+fn attempt(detector: &mut Detector, millis: u64, n: u32, port: u16) -> Vec<Finding> {
+    sight(detector, millis, n, port, SightingKind::Attempt)
+}
+
+fn sight(detector: &mut Detector, millis: u64, n: u32, port: u16, kind: SightingKind) -> Vec<Finding> {
+    let mut found = Vec::new();
+    let time = Time::ZERO + Duration::from_millis(millis);
+    detector.see(&Sighting::new(time, kind, (source(n), 40_000), (OWN, port)), &mut |f| found.push(f));
+    found
+}
+
+fn advance(detector: &mut Detector, millis: u64) -> Vec<Finding> {
+    let mut found = Vec::new();
+    detector.advance(Time::ZERO + Duration::from_millis(millis), &mut |f| found.push(f));
+    found
+}
+
+fn balanced(max: usize) -> Detector {
+    Detector::new(Thresholds::default(), max)
+}
+
+#[test]
+fn a_scan_that_ends_is_found_a_second_later_by_the_timer_alone() {
+    let mut d = balanced(100);
+    for port in 1..=6 {
+        assert!(attempt(&mut d, u64::from(port) * 10, 1, port).is_empty());
+    }
+    assert_eq!(d.next_due(), Some(Time::ZERO + Duration::from_millis(1010)));
+    let mut found = Vec::new();
+    while let Some(due) = d.next_due() {
+        found.extend(advance(&mut d, due.as_nanos() / 1_000_000));
+    }
+    assert_eq!(found.len(), 1);
+    assert_eq!((found[0].window, found[0].count, found[0].threshold), ("fast", 18, 18));
+    assert_eq!((found[0].ports.as_slice(), found[0].attempts_before), ([1, 2, 3, 4, 5, 6].as_slice(), 5));
+    assert_eq!(found[0].time, Time::ZERO + Duration::from_millis(1060));
+}
+
+#[test]
+fn a_rule_that_fired_is_silent_about_the_source_for_a_window() {
+    let mut d = balanced(100);
+    let found: usize = (0..3000u16).map(|i| attempt(&mut d, u64::from(i) * 10, 1, i).len()).sum();
+    assert_eq!(found, 1, "30 s of scanning");
+    assert_eq!(
+        (0..64).map(|i| attempt(&mut d, 61_000 + i, 1, 5000 + u16::try_from(i).unwrap()).len()).sum::<usize>(),
+        1
+    );
+}
+
+#[test]
+fn forged_sources_push_each_other_out_and_not_the_scanner_and_not_the_customer() {
+    let mut d = balanced(64);
+    attempt(&mut d, 0, 1, 80);
+    sight(&mut d, 1, 1, 80, SightingKind::Completion);
+    let mut found = attempt(&mut d, 2, 2, 1999);
+    for i in 0..30u16 {
+        found.extend(attempt(&mut d, 10 + u64::from(i), 2, 2000 + i));
+        for forged in 0..1000 {
+            attempt(&mut d, 10 + u64::from(i), 1000 + u32::from(i) * 1000 + forged, 80);
+        }
+        assert_eq!(d.tracked(), 64);
+    }
+    assert!(found.is_empty());
+    assert_eq!(attempt(&mut d, 50, 2, 3000).len(), 1, "the scanner was not forgotten");
+    assert!(d.table.get(Source(source(1))).is_some(), "nor the customer");
+    assert_eq!(d.evicted(), 30_000 + 2 - 64);
+}
+
+#[test]
+fn who_is_silent_for_long_is_forgotten() {
+    let mut d = balanced(100);
+    (0..50).for_each(|n| drop(attempt(&mut d, 0, n, 80)));
+    advance(&mut d, 599_000);
+    assert_eq!(d.tracked(), 50);
+    advance(&mut d, 900_000);
+    assert_eq!((d.tracked(), d.evicted()), (0, 0));
+}
+
+#[test]
+fn a_sighting_from_the_past_counts_as_of_now() {
+    let mut d = balanced(100);
+    attempt(&mut d, 100_000, 1, 1);
+    for port in 2..32 {
+        assert!(attempt(&mut d, 0, 1, port).is_empty());
+    }
+    let found = attempt(&mut d, 0, 1, 32);
+    assert_eq!(found[0].time, Time::from_secs(100));
+}
+
+#[test]
+fn timers_do_not_outlive_their_sources() {
+    let mut d = balanced(4);
+    for n in 0..100 {
+        (1..=6).for_each(|port| drop(attempt(&mut d, 0, n, port)));
+    }
+    assert!(d.checks.len() <= 4 && d.table.len() == 4);
+    advance(&mut d, 10_000_000);
+    assert!(d.checks.is_empty());
+}

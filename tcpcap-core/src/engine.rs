@@ -1,0 +1,110 @@
+//! The engine: detector and policy together. One of it in the daemon, one in each `replay`, one in each test.
+
+use std::time::Duration;
+
+use crate::{
+    Decision, Finding, Protected, Sighting, Source, Thresholds, Time,
+    decide::{self, Policy},
+    detect::{self, Detector},
+};
+
+/// What an engine is made from.
+#[derive(Clone, Copy, Debug)]
+pub struct Config {
+    /// When rules fire.
+    pub thresholds: Thresholds,
+    /// Decide, but block nobody.
+    pub observe: bool,
+    /// How long a first block lasts, at most [`decide::MAX_TTL`].
+    pub first_ttl: Duration,
+    /// How many sources the detector keeps.
+    pub max_sources: usize,
+    /// How many sources are blocked or remembered as repeaters.
+    pub max_blocks: usize,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            thresholds: Thresholds::default(),
+            observe: false,
+            first_ttl: decide::FIRST_TTL,
+            max_sources: detect::MAX_SOURCES,
+            max_blocks: decide::MAX_ENTRIES,
+        }
+    }
+}
+
+/// A finding and what became of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Verdict {
+    /// What was found.
+    pub finding: Finding,
+    /// What policy made of it.
+    pub decision: Decision,
+}
+
+/// How full the engine is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Stats {
+    /// Sources that the detector keeps.
+    pub tracked_sources: usize,
+    /// Sources that it gave up for want of room.
+    pub evicted_sources: u64,
+    /// Sources blocked now.
+    pub blocked: usize,
+}
+
+/// Sightings and time go in, verdicts come out.
+#[derive(Debug)]
+pub struct Engine {
+    detector: Detector,
+    policy: Policy,
+}
+
+impl Engine {
+    /// An engine that has seen nothing.
+    #[must_use]
+    pub fn new(config: &Config) -> Self {
+        Self {
+            detector: Detector::new(config.thresholds, config.max_sources),
+            policy: Policy::new(config.observe, config.first_ttl, config.max_blocks),
+        }
+    }
+
+    /// Takes a sighting and appends what comes of it, at most one verdict.
+    pub fn see(&mut self, sighting: &Sighting, protected: &Protected, out: &mut Vec<Verdict>) {
+        self.detector.see(sighting, &mut |finding| decide(&mut self.policy, finding, protected, out));
+    }
+
+    /// Lets time pass: appends the verdicts that were waiting for it.
+    pub fn advance(&mut self, now: Time, protected: &Protected, out: &mut Vec<Verdict>) {
+        self.detector.advance(now, &mut |finding| decide(&mut self.policy, finding, protected, out));
+    }
+
+    /// The sources whose blocks are over by now, each once.
+    pub fn expire(&mut self, now: Time) -> Vec<Source> {
+        self.policy.expire(now)
+    }
+
+    /// When [`Engine::advance`] has something to look at, at the earliest.
+    #[must_use]
+    pub fn next_due(&self) -> Option<Time> {
+        self.detector.next_due()
+    }
+
+    /// How full it is.
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        Stats {
+            tracked_sources: self.detector.tracked(),
+            evicted_sources: self.detector.evicted(),
+            blocked: self.policy.blocked(),
+        }
+    }
+}
+
+fn decide(policy: &mut Policy, finding: Finding, protected: &Protected, out: &mut Vec<Verdict>) {
+    let decision = policy.decide(&finding, protected);
+    out.push(Verdict { finding, decision });
+}
