@@ -1,0 +1,50 @@
+//! `tcpcap run`: put everything together, in the order in which it may fail.
+//!
+//! Start: settings → host → network → port → program and maps → lists → attach. Nothing is attached before everything
+//! that can be wrong has been looked at, and what is attached goes away with this process, however it ends.
+//! Stop: leave the loop, detach, then the HTTP server, then the log's last lines.
+
+use std::sync::Arc;
+
+use tracing::info;
+
+use crate::{
+    daemon::Daemon,
+    failure::Failure,
+    host,
+    settings::{RunArgs, Settings},
+    surface::{
+        http::{self, Health, Server, Shown},
+        log::Log,
+        metrics::Metrics,
+    },
+};
+
+/// Runs the daemon until a signal stops it.
+///
+/// # Errors
+/// Whatever keeps it from starting, or ends it early.
+pub fn run(args: RunArgs) -> Result<(), Failure> {
+    let settings = args.resolve()?;
+    host::require()?;
+    let log = Log::start(settings.log_format);
+    // One thread: the ring wakes this one directly, without a hop over a worker.
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::failed(format!("cannot start the event loop: {e}"), "raise the limit of open files"))?;
+    runtime.block_on(serve(&settings, log))
+}
+
+async fn serve(settings: &Settings, log: Log) -> Result<(), Failure> {
+    let listener = http::listen(settings.listen)?;
+    let shown = Shown { metrics: Arc::new(Metrics::default()), health: Arc::new(Health::default()) };
+    let mut daemon = Daemon::start(settings, shown.clone(), log).await?;
+    let server = Server::start(listener, shown)
+        .map_err(|e| Failure::failed(format!("cannot start the HTTP server: {e}"), "raise the limit of threads"))?;
+    info!("tcpcap ready: {daemon}; metrics on http://{}/metrics", settings.listen);
+    let result = daemon.run().await;
+    drop(daemon);
+    drop(server);
+    result
+}

@@ -1,0 +1,360 @@
+//! The daemon: one loop over one closed list of triggers. Nothing else writes blocks, settings or lists.
+
+use std::{fmt, future, sync::Arc, time::Duration};
+
+use tcpcap_common::{
+    Addr,
+    record::{self, Block, kind},
+};
+use tcpcap_core::{Config, Engine, Finding, Outcome, Protected, Sighting, SightingKind, Thresholds, Time, Verdict};
+use tokio::{
+    signal::unix::{Signal, SignalKind, signal},
+    time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
+};
+use tracing::{error, info, warn};
+
+use crate::{
+    enforce::Enforcer,
+    failure::Failure,
+    host,
+    interfaces::{self, Interfaces},
+    kernel::{Kernel, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
+    network::{Network, Watch},
+    settings::Settings,
+    surface::{
+        http::{Health, Shown},
+        log::Log,
+        metrics::{self, Metrics},
+    },
+};
+
+/// How often the kernel's maps are read, blocks swept and failures tried again.
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// Events taken from the ring before the loop looks at its other triggers.
+const RING_BATCH: usize = 1024;
+
+/// Everything that wakes the loop.
+enum Event {
+    /// SIGINT or SIGTERM.
+    Stop(&'static str),
+    /// The kernel program saw something.
+    Kernel,
+    /// The detector has a check to make.
+    Due,
+    /// Time to look at the kernel's maps.
+    Poll,
+    /// Addresses, routes or interfaces changed.
+    Network,
+}
+
+/// The running daemon. Dropping it detaches the kernel program.
+pub struct Daemon {
+    // Detached first.
+    interfaces: Interfaces,
+    kernel: Kernel,
+    ring: Ring,
+    own: OwnAddresses,
+    sources: Sources,
+    tally: Tally,
+    _tuning: Tuning,
+    enforcer: Enforcer,
+    engine: Engine,
+    protected: Protected,
+    watch: Watch,
+    network: Network,
+    poll: Interval,
+    interrupt: Signal,
+    terminate: Signal,
+    batch: Vec<record::Event>,
+    verdicts: Vec<Verdict>,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+    log: Log,
+    observe: bool,
+    poll_complained: bool,
+}
+
+impl Daemon {
+    /// Looks at the network, loads the program, fills its lists, and attaches it last.
+    ///
+    /// # Errors
+    /// Whatever is in the way; nothing stays attached then.
+    pub async fn start(settings: &Settings, shown: Shown, log: Log) -> Result<Self, Failure> {
+        let blind = |e: &dyn fmt::Display| {
+            Failure::failed(
+                format!("cannot ask the kernel about the network: {e}"),
+                "netlink must not be blocked by a filter",
+            )
+        };
+        let watch = Watch::open().map_err(|e| blind(&e))?;
+        let network = watch.ask().await.map_err(|e| blind(&e))?;
+        let names = interfaces::choose(&settings.interfaces, &network)?;
+        let signals = |e: std::io::Error| Failure::failed(format!("cannot listen for signals: {e}"), "report this");
+        let interrupt = signal(SignalKind::interrupt()).map_err(signals)?;
+        let terminate = signal(SignalKind::terminate()).map_err(signals)?;
+
+        let mut kernel = Kernel::load()?;
+        let mut tuning = kernel.tuning()?;
+        kernel.allow(&settings.allow, &mut tuning)?;
+        kernel.own_networks(&settings.own, &mut tuning)?;
+        tuning.set(&Wish { observe: settings.observe, ..Wish::default() })?;
+        let protected = Protected::new(settings.own.clone(), settings.allow.clone());
+        let engine = Engine::new(&Config {
+            thresholds: Thresholds::of(settings.preset),
+            observe: settings.observe,
+            first_ttl: settings.block_for,
+            ..Config::default()
+        });
+        let (metrics, health) = (shown.metrics, shown.health);
+        let enforcer = Enforcer::new(kernel.blocks()?, Arc::clone(&metrics));
+        let (ring, sources, tally, own) = (kernel.ring()?, kernel.sources()?, kernel.tally()?, kernel.own_addresses()?);
+        let interfaces = Interfaces::attach(&mut kernel, &names, &network, settings.mode, Arc::clone(&metrics))?;
+        let mut poll = interval(POLL_INTERVAL);
+        poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut daemon = Self {
+            interfaces,
+            kernel,
+            ring,
+            own,
+            sources,
+            tally,
+            _tuning: tuning,
+            enforcer,
+            engine,
+            protected,
+            watch,
+            network,
+            poll,
+            interrupt,
+            terminate,
+            batch: Vec::with_capacity(RING_BATCH),
+            verdicts: Vec::new(),
+            metrics,
+            health,
+            log,
+            observe: settings.observe,
+            poll_complained: false,
+        };
+        daemon.take_network()?;
+        daemon.poll();
+        Ok(daemon)
+    }
+
+    /// Runs until a signal stops it.
+    ///
+    /// # Errors
+    /// The event ring can no longer be read.
+    pub async fn run(&mut self) -> Result<(), Failure> {
+        loop {
+            match self.next().await? {
+                Event::Stop(signal) => {
+                    self.poll();
+                    info!(
+                        "tcpcap stops on {signal}: {} sources were blocked, and nothing is dropped from now on",
+                        self.enforcer.len()
+                    );
+                    return Ok(());
+                }
+                Event::Kernel => self.take_events(),
+                Event::Due => self.advance(),
+                Event::Poll => {
+                    self.advance();
+                    self.expire();
+                    self.follow_network().await;
+                    self.poll();
+                }
+                Event::Network => self.follow_network().await,
+            }
+        }
+    }
+
+    async fn next(&mut self) -> Result<Event, Failure> {
+        let due = self.engine.next_due().map(|due| Instant::now() + due.since(host::now()));
+        let due = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => future::pending().await,
+            }
+        };
+        // The ring is looked at after what is rare, so that a flood of events starves nothing.
+        tokio::select! {
+            biased;
+            _ = self.interrupt.recv() => Ok(Event::Stop("SIGINT")),
+            _ = self.terminate.recv() => Ok(Event::Stop("SIGTERM")),
+            _ = self.poll.tick() => Ok(Event::Poll),
+            () = due => Ok(Event::Due),
+            read = self.ring.read(&mut self.batch, RING_BATCH) => match read {
+                Ok(()) => Ok(Event::Kernel),
+                Err(e) => Err(Failure::failed(format!("the event ring cannot be read any more: {e}"), "restart tcpcap")),
+            },
+            () = self.watch.changed() => Ok(Event::Network),
+        }
+    }
+
+    /// Judges what came out of the ring, each event at once; what is logged of it waits until all are judged.
+    fn take_events(&mut self) {
+        let batch = std::mem::take(&mut self.batch);
+        self.metrics.events_read.inc_by(batch.len() as u64);
+        metrics::set(&self.metrics.events_misshapen, self.ring.misshapen);
+        let mut acted = 0;
+        for event in &batch {
+            self.engine.see(&sighting(event), &self.protected, &mut self.verdicts);
+            acted = self.enforce_from(acted);
+        }
+        for event in batch.iter().filter(|e| e.kind == kind::ATTEMPT) {
+            log_connection(event);
+        }
+        self.report();
+        self.batch = batch;
+        self.batch.clear();
+    }
+
+    /// Lets the detector make the checks that are due.
+    fn advance(&mut self) {
+        self.engine.advance(host::now(), &self.protected, &mut self.verdicts);
+        self.enforce_from(0);
+        self.report();
+    }
+
+    /// Writes the blocks among the verdicts from the given one on; returns how many verdicts there are.
+    fn enforce_from(&mut self, first: usize) -> usize {
+        for verdict in &self.verdicts[first..] {
+            if let Some(until) = verdict.decision.entry_until() {
+                let finding = &verdict.finding;
+                let block = Block {
+                    until: until.as_nanos(),
+                    since: finding.time.as_nanos(),
+                    reason: record::reason::PORT_SCAN,
+                    ..Block::default()
+                };
+                self.enforcer.block(finding.source, block);
+                self.metrics.event_to_block.observe(host::now().since(finding.time).as_secs_f64());
+            }
+        }
+        self.verdicts.len()
+    }
+
+    /// Counts and logs the verdicts, and is done with them.
+    fn report(&mut self) {
+        for Verdict { finding, decision } in self.verdicts.drain(..) {
+            self.metrics.count_finding(finding.rule, finding.window);
+            self.metrics.count_decision(decision.outcome.name());
+            log_finding(&finding);
+            let source = finding.source;
+            match &decision.outcome {
+                Outcome::Block { .. } | Outcome::Extend { .. } => {
+                    self.metrics.processed_blocks.inc();
+                    info!(event = "block", source = %source, why = %decision, "Blocked {source} {decision}");
+                }
+                Outcome::Observe { .. } => {
+                    info!(event = "observe", source = %source, why = %decision, "Would block {source} {decision}");
+                }
+                Outcome::Suppressed(_) => {
+                    warn!(event = "suppressed", source = %source, why = %decision, "Not blocked {source}: {decision}");
+                }
+            }
+        }
+    }
+
+    /// Takes blocks out that are over.
+    fn expire(&mut self) {
+        for source in self.engine.expire(host::now()) {
+            let counted = self.enforcer.unblock(source);
+            let verb = if self.observe { "would have dropped" } else { "dropped" };
+            info!(event = "unblock", source = %source, packets = counted.packets,
+                "Block of {source} is over: {verb} {} packets, {} bytes", counted.packets, counted.bytes);
+        }
+    }
+
+    /// Asks for the network's present state, and acts on what has changed.
+    async fn follow_network(&mut self) {
+        match self.watch.ask().await {
+            Ok(network) if network == self.network && self.interfaces.are_all_up() => {}
+            Ok(network) => {
+                self.network = network;
+                self.interfaces.follow(&mut self.kernel, &self.network);
+                if let Err(f) = self.take_network() {
+                    self.metrics.poll_errors.inc();
+                    error!("own addresses are out of date: {}", f.cause);
+                }
+            }
+            Err(e) => {
+                self.metrics.poll_errors.inc();
+                warn!("cannot ask the kernel about the network: {e}");
+            }
+        }
+    }
+
+    /// Hands the network's present addresses and gateways to the kernel program and to the policy.
+    fn take_network(&mut self) -> Result<(), Failure> {
+        self.protected.set_host(self.network.addresses.iter().copied(), self.network.gateways.iter().copied());
+        self.own.set(&self.network.addresses).map(drop).map_err(|e| {
+            Failure::failed(
+                format!("the kernel refuses the own addresses: {e}"),
+                "has this host more than 16,384 addresses?",
+            )
+        })?;
+        self.health.set_ready(self.interfaces.are_all_up());
+        Ok(())
+    }
+
+    /// Reads the kernel's counters and records, and tries again what failed.
+    fn poll(&mut self) {
+        let start = std::time::Instant::now();
+        let mut problem = None;
+        match self.tally.read() {
+            Ok(tally) => self.metrics.take_tally(&tally),
+            Err(e) => problem = Some(e.to_string()),
+        }
+        match self.sources.walk(|_: Addr, _: record::Source| {}) {
+            Ok(n) => drop(self.metrics.source_records.set(i64::try_from(n).unwrap_or(i64::MAX))),
+            Err(e) => problem = Some(e.to_string()),
+        }
+        self.enforcer.retry(host::now());
+        if let Some(problem) = &problem {
+            self.metrics.poll_errors.inc();
+            if !self.poll_complained {
+                warn!("counters are out of date, a map cannot be read: {problem}");
+            }
+        }
+        self.poll_complained = problem.is_some();
+        let stats = self.engine.stats();
+        self.metrics.tracked_sources.set(i64::try_from(stats.tracked_sources).unwrap_or(i64::MAX));
+        metrics::set(&self.metrics.evicted_sources, stats.evicted_sources);
+        metrics::set(&self.metrics.log_lines_dropped, self.log.dropped());
+        self.metrics.poll_seconds.set(start.elapsed().as_secs_f64());
+        self.health.beat();
+    }
+}
+
+/// `card0 (native); 3 own addresses; balanced preset`
+impl fmt::Display for Daemon {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "watching {} for {} own addresses", self.interfaces, self.network.addresses.len())?;
+        if self.observe { f.write_str(", observing only") } else { Ok(()) }
+    }
+}
+
+fn sighting(event: &record::Event) -> Sighting {
+    let kind = match event.kind {
+        kind::COMPLETION => SightingKind::Completion,
+        kind::PROBE => SightingKind::Probe { flags: event.flags },
+        _ => SightingKind::Attempt,
+    };
+    let (from, to) = ((event.from, event.from_port), (event.to, event.to_port));
+    Sighting::new(Time::from_nanos(event.time), kind, from, to)
+}
+
+fn log_connection(e: &record::Event) {
+    let from = std::net::SocketAddr::new(e.from.to_ip(), e.from_port);
+    let to = std::net::SocketAddr::new(e.to.to_ip(), e.to_port);
+    info!(event = "connection", %from, %to, "New connection: {from} -> {to}");
+}
+
+fn log_finding(f: &Finding) {
+    info!(
+        event = "finding", source = %f.source, rule = f.rule, window = f.window, count = f.count, threshold = f.threshold,
+        verified = f.verified, "Port scan detected: {} -> {} on ports {}", f.source, f.targets_text(), f.ports_text()
+    );
+}

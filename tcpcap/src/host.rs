@@ -1,0 +1,123 @@
+//! What the host offers: its clock, its kernel, and what this process may do there.
+
+use std::{fs, mem::MaybeUninit};
+
+use tcpcap_core::Time;
+
+use crate::failure::Failure;
+
+/// The oldest kernel the program loads on. The ring buffer, `CLOCK_BOOTTIME` in programs (5.8) and XDP links (5.9) set
+/// the bar; 5.10 is the long-term release above it.
+pub const MIN_KERNEL: (u32, u32) = (5, 10);
+
+/// Now, on the clock that the kernel program stamps its events with.
+#[must_use]
+pub fn now() -> Time {
+    let mut t = MaybeUninit::<libc::timespec>::uninit();
+    // SAFETY: the pointer is valid for a write; the clock exists since Linux 2.6.39, so the call cannot fail.
+    let t = unsafe {
+        libc::clock_gettime(libc::CLOCK_BOOTTIME, t.as_mut_ptr());
+        t.assume_init()
+    };
+    Time::from_nanos(u64::try_from(t.tv_sec).unwrap_or(0) * 1_000_000_000 + u64::try_from(t.tv_nsec).unwrap_or(0))
+}
+
+/// Fails with cause and remedy where the program cannot work.
+///
+/// # Errors
+/// The kernel is too old, or the process lacks a capability.
+pub fn require() -> Result<(), Failure> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    require_kernel(release.trim())?;
+    let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
+    require_capabilities(effective_capabilities(&status))
+}
+
+fn require_kernel(release: &str) -> Result<(), Failure> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
+    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
+    if version >= MIN_KERNEL {
+        return Ok(());
+    }
+    Err(Failure::failed(
+        format!("this kernel ({release}) is too old for the XDP program"),
+        format!("tcpcap needs Linux {}.{} or newer", MIN_KERNEL.0, MIN_KERNEL.1),
+    ))
+}
+
+/// A capability and its bit (include/uapi/linux/capability.h).
+struct Capability {
+    name: &'static str,
+    bit: u32,
+}
+
+/// Loading XDP needs the first two; without the third the verifier refuses a program that computes packet offsets.
+const NEEDED: [Capability; 3] = [
+    Capability { name: "CAP_BPF", bit: 39 },
+    Capability { name: "CAP_NET_ADMIN", bit: 12 },
+    Capability { name: "CAP_PERFMON", bit: 38 },
+];
+const SYS_ADMIN: u32 = 21;
+const NET_ADMIN: u32 = 12;
+
+fn effective_capabilities(status: &str) -> u64 {
+    status
+        .lines()
+        .find_map(|l| l.strip_prefix("CapEff:"))
+        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
+        .unwrap_or(0)
+}
+
+fn require_capabilities(effective: u64) -> Result<(), Failure> {
+    let has = |bit: u32| effective & (1 << bit) != 0;
+    // CAP_SYS_ADMIN is what the newer two were split from, and still includes them.
+    let missing: Vec<&str> =
+        NEEDED.iter().filter(|c| !has(c.bit) && (c.bit == NET_ADMIN || !has(SYS_ADMIN))).map(|c| c.name).collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    Err(Failure::failed(
+        format!("this process may not load XDP programs: it lacks {}", missing.join(", ")),
+        "run it as root (sudo), or give the service CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_old_kernel_is_refused_by_name_with_the_version_needed() {
+        for old in ["4.19.0-27-amd64", "5.9.16", "", "garbage"] {
+            let f = require_kernel(old).unwrap_err();
+            assert!(f.cause.contains(old) && f.remedy.contains("5.10"), "{f}");
+            assert_eq!(f.exit_code, 1);
+        }
+        for new in ["5.10.0-46-cloud-amd64", "6.18.44-fc-v669", "7.3.4"] {
+            require_kernel(new).unwrap();
+        }
+    }
+
+    #[test]
+    fn every_missing_capability_is_named() {
+        let all = 1 << 39 | 1 << 12 | 1 << 38;
+        require_capabilities(all).unwrap();
+        require_capabilities(u64::MAX).unwrap();
+        require_capabilities(1 << SYS_ADMIN | 1 << NET_ADMIN).unwrap();
+        assert!(require_capabilities(0).unwrap_err().cause.ends_with("CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"));
+        assert!(require_capabilities(all & !(1 << 38)).unwrap_err().cause.ends_with("lacks CAP_PERFMON"));
+        assert!(require_capabilities(1 << SYS_ADMIN).unwrap_err().cause.ends_with("lacks CAP_NET_ADMIN"));
+    }
+
+    #[test]
+    fn capabilities_are_read_from_proc() {
+        assert_eq!(effective_capabilities("Name:\tx\nCapEff:\t000000c000001000\nCapBnd:\t0\n"), 0xc0_0000_1000);
+        assert_eq!(effective_capabilities(""), 0);
+    }
+
+    #[test]
+    fn the_boot_clock_moves_forward() {
+        let before = now();
+        assert!(now() >= before && before > Time::from_nanos(0));
+    }
+}

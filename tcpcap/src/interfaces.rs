@@ -1,0 +1,158 @@
+//! The watched interfaces: attached all or none at the start, followed while they come and go.
+
+use std::{collections::BTreeMap, sync::Arc};
+
+use tracing::{info, warn};
+
+use crate::{
+    failure::Failure,
+    kernel::{Attachment, Kernel, ModeChoice},
+    network::Network,
+    surface::metrics::Metrics,
+};
+
+/// The watched interfaces.
+pub struct Interfaces {
+    choice: ModeChoice,
+    /// Name → attachment; none while the interface is away.
+    watched: BTreeMap<String, Option<Attachment>>,
+    metrics: Arc<Metrics>,
+}
+
+/// Which interfaces to watch: those named, else those of the default routes.
+///
+/// # Errors
+/// One of them does not exist, or nothing is named and there is no default route.
+pub fn choose(named: &[String], network: &Network) -> Result<Vec<String>, Failure> {
+    if named.is_empty() && network.default_interfaces.is_empty() {
+        return Err(Failure::failed(
+            "no interface to watch: none is named, and there is no default route to take it from",
+            format!("name one with --iface; there are: {}", list(network)),
+        ));
+    }
+    if let Some(unknown) = named.iter().find(|name| network.index_of(name).is_none()) {
+        return Err(Failure::failed(
+            format!("there is no interface `{unknown}`"),
+            format!("name one of these with --iface: {}", list(network)),
+        ));
+    }
+    if named.is_empty() { Ok(network.default_interfaces.iter().cloned().collect()) } else { Ok(named.to_vec()) }
+}
+
+fn list(network: &Network) -> String {
+    network.interfaces.values().map(String::as_str).collect::<Vec<_>>().join(", ")
+}
+
+impl Interfaces {
+    /// Attaches to every interface, or, when one refuses, to none.
+    ///
+    /// # Errors
+    /// An interface refuses.
+    pub fn attach(
+        kernel: &mut Kernel,
+        names: &[String],
+        network: &Network,
+        choice: ModeChoice,
+        metrics: Arc<Metrics>,
+    ) -> Result<Self, Failure> {
+        let mut all = Self { choice, watched: BTreeMap::new(), metrics };
+        for name in names {
+            // Chosen from this very picture of the network, so it is there; 0 is nobody's index and fails by name.
+            let index = network.index_of(name).unwrap_or(0);
+            let attachment = all.attach_one(kernel, name, index)?;
+            all.watched.insert(name.clone(), Some(attachment));
+        }
+        Ok(all)
+    }
+
+    fn attach_one(&self, kernel: &mut Kernel, name: &str, index: u32) -> Result<Attachment, Failure> {
+        let attachment = kernel.attach(name, index, self.choice)?;
+        if let Some(why) = &attachment.fallback {
+            self.metrics.native_fallbacks.inc();
+            warn!(
+                interface = name,
+                "{name} has no native XDP ({why}): watching it in generic mode, which costs more per packet"
+            );
+        }
+        self.metrics.set_interface(name, Some(attachment.mode.name()));
+        Ok(attachment)
+    }
+
+    /// Follows a change of the network: lets go of what is gone, attaches to what has come back.
+    pub fn follow(&mut self, kernel: &mut Kernel, network: &Network) {
+        let names: Vec<String> = self.watched.keys().cloned().collect();
+        for name in names {
+            let now = network.index_of(&name);
+            let before = self.watched.get(&name).and_then(|a| a.as_ref().map(|a| a.index));
+            if before.is_some() && before != now {
+                warn!(interface = name, "{name} has disappeared; it will be watched again when it comes back");
+                self.metrics.set_interface(&name, None);
+                self.watched.insert(name.clone(), None);
+            }
+            let missing = self.watched.get(&name).is_some_and(Option::is_none);
+            if let (true, Some(index)) = (missing, now) {
+                match self.attach_one(kernel, &name, index) {
+                    Ok(attachment) => {
+                        info!(interface = name, "{name} is back, watched in {} mode", attachment.mode);
+                        self.watched.insert(name, Some(attachment));
+                    }
+                    Err(f) => {
+                        warn!(interface = name, "{name} is back but cannot be watched: {}; {}", f.cause, f.remedy);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether every interface is watched.
+    #[must_use]
+    pub fn are_all_up(&self) -> bool {
+        self.watched.values().all(Option::is_some)
+    }
+}
+
+impl std::fmt::Display for Interfaces {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut separator = "";
+        for (name, attachment) in &self.watched {
+            let mode = attachment.as_ref().map_or("away", |a| a.mode.name());
+            write!(f, "{separator}{name} ({mode})")?;
+            separator = ", ";
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn network() -> Network {
+        Network {
+            interfaces: [(1, "lo".into()), (2, "eth0".into())].into(),
+            default_interfaces: ["eth0".to_owned()].into(),
+            ..Network::default()
+        }
+    }
+
+    #[test]
+    fn without_a_name_the_default_routes_interfaces_are_watched() {
+        assert_eq!(choose(&[], &network()).unwrap(), ["eth0"]);
+        assert_eq!(choose(&["lo".into()], &network()).unwrap(), ["lo"]);
+    }
+
+    #[test]
+    fn an_unknown_interface_is_named_beside_those_that_exist() {
+        let f = choose(&["eth9".into()], &network()).unwrap_err();
+        assert_eq!(
+            f.to_string(),
+            "error: there is no interface `eth9`\n help: name one of these with --iface: lo, eth0"
+        );
+    }
+
+    #[test]
+    fn without_a_default_route_an_interface_must_be_named() {
+        let f = choose(&[], &Network { default_interfaces: [].into(), ..network() }).unwrap_err();
+        assert!(f.cause.contains("no default route") && f.remedy.contains("lo, eth0"), "{f}");
+    }
+}

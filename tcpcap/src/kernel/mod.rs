@@ -1,0 +1,228 @@
+//! The kernel program as userspace holds it: load, settings, attach, maps. Everything unsafe about BPF stays in here.
+
+mod attach;
+mod batch;
+mod ring;
+mod tables;
+
+pub use attach::{Attachment, Mode, ModeChoice};
+pub use ring::Ring;
+pub use tables::{Blocks, OwnAddresses, Sources, Tally};
+
+use aya::{
+    Ebpf, EbpfLoader,
+    maps::{Array, MapData},
+    programs::Xdp,
+};
+use ipnet::IpNet;
+use tcpcap_common::{
+    addr::ipv6_mask,
+    record::{Settings, map, setting},
+};
+
+use crate::failure::Failure;
+
+/// The object that the build script made of tcpcap-ebpf.
+pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcpcap.bpf.o"));
+
+/// The program's names: the one for packets of several buffers (Linux 5.18), the one for older kernels.
+const PROGRAMS: [&str; 2] = ["tcpcap_frags", "tcpcap"];
+
+/// Events a source may send in a second. Several times the highest threshold, so that no verdict waits for it, and
+/// little enough that a source nobody blocks costs the daemon next to nothing.
+pub const SOURCE_EVENTS_PER_S: u32 = 512;
+/// Events a CPU may send in a second: what a daemon with a core to itself handles.
+pub const CPU_EVENTS_PER_S: u32 = 200_000;
+/// New source records a CPU may make in a second. A flood of forged sources needs several seconds to turn the map over.
+pub const CPU_NEW_SOURCES_PER_S: u32 = 20_000;
+
+/// What the kernel program is to do, beside its lists.
+#[derive(Clone, Copy, Debug)]
+pub struct Wish {
+    /// Drop nothing.
+    pub observe: bool,
+    /// Events a source may send in a second.
+    pub source_events_per_s: u32,
+    /// Events a CPU may send in a second.
+    pub cpu_events_per_s: u32,
+    /// New source records a CPU may make in a second.
+    pub cpu_new_sources_per_s: u32,
+}
+
+impl Default for Wish {
+    fn default() -> Self {
+        Self {
+            observe: false,
+            source_events_per_s: SOURCE_EVENTS_PER_S,
+            cpu_events_per_s: CPU_EVENTS_PER_S,
+            cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
+        }
+    }
+}
+
+/// The loaded program and its maps. Dropping it detaches the program from every interface.
+pub struct Kernel {
+    bpf: Ebpf,
+    program: &'static str,
+}
+
+impl Kernel {
+    /// Loads the program; attaches nothing yet.
+    ///
+    /// # Errors
+    /// The kernel refuses a map or the program.
+    pub fn load() -> Result<Self, Failure> {
+        let mut bpf = EbpfLoader::new().load(OBJECT).map_err(|e| refused("the kernel refuses tcpcap's maps", &e))?;
+        let mut last = None;
+        for name in PROGRAMS {
+            match xdp(&mut bpf, name)?.load() {
+                Ok(()) => return Ok(Self { bpf, program: name }),
+                Err(e) => last = Some(e),
+            }
+        }
+        let e = last.map_or_else(String::new, |e| chain(&e));
+        Err(Failure::failed(format!("the kernel refuses the XDP program: {e}"), REFUSED_REMEDY))
+    }
+
+    /// Which of the two programs this kernel took.
+    #[must_use]
+    pub fn program_name(&self) -> &'static str {
+        self.program
+    }
+
+    /// The loaded program.
+    ///
+    /// # Errors
+    /// The object holds no such program: it was not built by this project.
+    pub fn program(&mut self) -> Result<&mut Xdp, Failure> {
+        xdp(&mut self.bpf, self.program)
+    }
+
+    /// Takes a map out, to own it as what it is.
+    fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(&mut self, name: &str) -> Result<T, Failure> {
+        let map = self.bpf.take_map(name).ok_or_else(|| broken(name))?;
+        T::try_from(map).map_err(|e| refused(name, &e))
+    }
+
+    /// The settings of the program, written by [`Tuning::set`].
+    ///
+    /// # Errors
+    /// The map was taken before.
+    pub fn tuning(&mut self) -> Result<Tuning, Failure> {
+        Ok(Tuning { map: self.take(map::SETTINGS)?, seed: seed()?, lists: 0 })
+    }
+
+    /// The allowed networks, written once.
+    ///
+    /// # Errors
+    /// The kernel refuses an entry.
+    pub fn allow(&mut self, networks: &[IpNet], tuning: &mut Tuning) -> Result<(), Failure> {
+        tuning.lists |= self.fill_networks(map::ALLOWED, networks, setting::HAS_ALLOWED)?;
+        Ok(())
+    }
+
+    /// The own networks, written once.
+    ///
+    /// # Errors
+    /// The kernel refuses an entry.
+    pub fn own_networks(&mut self, networks: &[IpNet], tuning: &mut Tuning) -> Result<(), Failure> {
+        tuning.lists |= self.fill_networks(map::OWN_NETWORKS, networks, setting::HAS_OWN_NETWORKS)?;
+        Ok(())
+    }
+
+    fn fill_networks(&mut self, name: &str, networks: &[IpNet], flag: u32) -> Result<u32, Failure> {
+        let Some(map) = self.bpf.map_mut(name) else {
+            return Err(broken(name));
+        };
+        let mut trie = aya::maps::LpmTrie::<&mut MapData, tcpcap_common::Addr, u32>::try_from(map)
+            .map_err(|e| refused(name, &e))?;
+        for network in networks {
+            trie.insert(&tables::trie_key(network), 1, 0)
+                .map_err(|e| refused(&format!("the kernel refuses network {network} in {name}"), &e))?;
+        }
+        Ok(if networks.is_empty() { 0 } else { flag })
+    }
+}
+
+/// The program's settings map and what is in it.
+pub struct Tuning {
+    map: Array<MapData, Settings>,
+    seed: [u64; 2],
+    lists: u32,
+}
+
+impl Tuning {
+    /// Makes the program do as wished from the next packet on.
+    ///
+    /// # Errors
+    /// The kernel refuses the write.
+    pub fn set(&mut self, wish: &Wish) -> Result<(), Failure> {
+        let settings = Settings {
+            seed: self.seed,
+            ipv6_mask: ipv6_mask(u32::from(tcpcap_core::IPV6_PREFIX_LEN)),
+            flags: self.lists | if wish.observe { setting::OBSERVE } else { 0 },
+            source_events_per_s: wish.source_events_per_s,
+            cpu_events_per_s: wish.cpu_events_per_s,
+            cpu_new_sources_per_s: wish.cpu_new_sources_per_s,
+        };
+        self.map.set(0, settings, 0).map_err(|e| refused("the kernel refuses tcpcap's settings", &e))
+    }
+}
+
+/// Sixteen random bytes from the kernel: nobody outside may foresee which flows share a slot.
+fn seed() -> Result<[u64; 2], Failure> {
+    let mut seed = [0u64; 2];
+    // SAFETY: the buffer is sixteen bytes long; a call for that few neither blocks after boot nor comes back short.
+    let got = unsafe { libc::getrandom(seed.as_mut_ptr().cast(), size_of_val(&seed), 0) };
+    if usize::try_from(got) == Ok(size_of_val(&seed)) {
+        return Ok(seed);
+    }
+    let e = std::io::Error::last_os_error();
+    Err(Failure::failed(
+        format!("the kernel gives no random bytes: {e}"),
+        "getrandom(2) must not be blocked by a filter",
+    ))
+}
+
+fn xdp<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Failure> {
+    let program = bpf.program_mut(name).ok_or_else(|| broken(name))?;
+    program.try_into().map_err(|e| refused(name, &e))
+}
+
+const REFUSED_REMEDY: &str =
+    "check for a kernel lockdown, a container's seccomp filter that denies bpf(2), or a kernel without BPF";
+
+fn refused(what: &str, e: &(dyn std::error::Error + 'static)) -> Failure {
+    Failure::failed(format!("{what}: {}", chain(e)), REFUSED_REMEDY)
+}
+
+fn broken(name: &str) -> Failure {
+    Failure::failed(format!("this build's BPF object has no {name}"), "rebuild it: cargo clean, then cargo xtask run")
+}
+
+/// An error with everything that caused it, each once.
+pub(crate) fn chain(e: &(dyn std::error::Error + 'static)) -> String {
+    let mut out = e.to_string();
+    let mut next = e.source();
+    while let Some(e) = next {
+        let text = e.to_string();
+        if !out.contains(&text) {
+            out.push_str(": ");
+            out.push_str(&text);
+        }
+        next = e.source();
+    }
+    out
+}
+
+/// The system's error code behind an error, if there is one.
+pub(crate) fn os_error(e: &(dyn std::error::Error + 'static)) -> Option<i32> {
+    let mut next = Some(e);
+    while let Some(e) = next {
+        if let Some(io) = e.downcast_ref::<std::io::Error>() {
+            return io.raw_os_error();
+        }
+        next = e.source();
+    }
+    None
+}

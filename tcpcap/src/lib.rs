@@ -1,0 +1,14 @@
+//! tcpcap: sees who tries to connect, knows who is scanning, and drops scanners at the network card.
+//!
+//! `main` is thin; what it calls stands here, so that the tests load the same program and drive the same loop.
+
+pub mod cmd;
+pub mod daemon;
+pub mod enforce;
+pub mod failure;
+pub mod host;
+pub mod interfaces;
+pub mod kernel;
+pub mod network;
+pub mod settings;
+pub mod surface;

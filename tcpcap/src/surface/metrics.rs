@@ -1,0 +1,274 @@
+//! Prometheus metrics. No label holds anything that an attacker chooses.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use prometheus_client::{
+    encoding::{EncodeLabelSet, text},
+    metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
+    registry::Registry,
+};
+use tcpcap_common::tally::{End, Note};
+
+/// Upper bounds of the event-to-block histogram, seconds. The usual path takes some tens of microseconds.
+const EVENT_TO_BLOCK_BOUNDS: [f64; 10] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 20e-3, 0.1, 1.0];
+
+/// Verdict and end of a packet.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct PacketLabels {
+    verdict: &'static str,
+    end: &'static str,
+}
+
+/// What became of something.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct OutcomeLabels {
+    outcome: &'static str,
+}
+
+/// Which rule fired in which window.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct RuleLabels {
+    rule: &'static str,
+    window: &'static str,
+}
+
+/// An interface.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct InterfaceLabels {
+    interface: String,
+}
+
+/// An interface and the XDP mode it got.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ModeLabels {
+    interface: String,
+    mode: &'static str,
+}
+
+/// Every metric's handle. `docs/metrics.md` lists them.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    packets: Family<PacketLabels, Counter>,
+    processed_conns: Counter,
+    /// Sources blocked.
+    pub processed_blocks: Counter,
+    events: Family<OutcomeLabels, Counter>,
+    source_records_made: Family<OutcomeLabels, Counter>,
+    would_drop_packets: Counter,
+    allowed_over_block_packets: Counter,
+    expired_block_packets: Counter,
+    dropped_bytes: Counter,
+    /// Events that the daemon read from the ring.
+    pub events_read: Counter,
+    /// Records of the ring that were no events.
+    pub events_misshapen: Counter,
+    findings: Family<RuleLabels, Counter>,
+    decisions: Family<OutcomeLabels, Counter>,
+    /// Sources blocked now.
+    pub blocks: Gauge,
+    /// Writes to the kernel's block map that failed.
+    pub block_errors: Counter,
+    /// From the packet's time stamp to the block in force.
+    pub event_to_block: Histogram,
+    /// Source records in the kernel.
+    pub source_records: Gauge,
+    /// Sources that the detector keeps.
+    pub tracked_sources: Gauge,
+    /// Sources that the detector gave up for want of room.
+    pub evicted_sources: Counter,
+    interface_up: Family<InterfaceLabels, Gauge>,
+    interface_mode: Family<ModeLabels, Gauge>,
+    /// Attachments that fell back to generic mode.
+    pub native_fallbacks: Counter,
+    /// How long the last poll of the kernel's maps took, seconds.
+    pub poll_seconds: Gauge<f64, AtomicU64>,
+    /// Polls that failed in part.
+    pub poll_errors: Counter,
+    /// Log lines dropped because the reader was too slow.
+    pub log_lines_dropped: Counter,
+}
+
+impl Default for Metrics {
+    fn default() -> Self {
+        let mut m = Self {
+            registry: Registry::with_prefix("tcpcap"),
+            packets: Family::default(),
+            processed_conns: Counter::default(),
+            processed_blocks: Counter::default(),
+            events: Family::default(),
+            source_records_made: Family::default(),
+            would_drop_packets: Counter::default(),
+            allowed_over_block_packets: Counter::default(),
+            expired_block_packets: Counter::default(),
+            dropped_bytes: Counter::default(),
+            events_read: Counter::default(),
+            events_misshapen: Counter::default(),
+            findings: Family::default(),
+            decisions: Family::default(),
+            blocks: Gauge::default(),
+            block_errors: Counter::default(),
+            event_to_block: Histogram::new(EVENT_TO_BLOCK_BOUNDS),
+            source_records: Gauge::default(),
+            tracked_sources: Gauge::default(),
+            evicted_sources: Counter::default(),
+            interface_up: Family::default(),
+            interface_mode: Family::default(),
+            native_fallbacks: Counter::default(),
+            poll_seconds: Gauge::default(),
+            poll_errors: Counter::default(),
+            log_lines_dropped: Counter::default(),
+        };
+        m.register();
+        m
+    }
+}
+
+impl Metrics {
+    fn register(&mut self) {
+        let r = &mut self.registry;
+        r.register("build", "What is running", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        r.register(
+            "packets",
+            "Packets by verdict and by how they ended; their sum is all packets received",
+            self.packets.clone(),
+        );
+        r.register("processed_conns", "New connection attempts to own addresses", self.processed_conns.clone());
+        r.register("processed_blocks", "Sources blocked", self.processed_blocks.clone());
+        r.register("events", "Events of the kernel program, by what became of them", self.events.clone());
+        r.register(
+            "source_records_made",
+            "New sources in the kernel, by whether they got a record",
+            self.source_records_made.clone(),
+        );
+        r.register("would_drop_packets", "Packets that observe mode let pass", self.would_drop_packets.clone());
+        r.register(
+            "allowed_over_block_packets",
+            "Packets of blocked sources that passed because they are allowed",
+            self.allowed_over_block_packets.clone(),
+        );
+        r.register(
+            "expired_block_packets",
+            "Packets that passed an expired block not yet swept",
+            self.expired_block_packets.clone(),
+        );
+        r.register("dropped_bytes", "Bytes of dropped packets", self.dropped_bytes.clone());
+        r.register("events_read", "Events that the daemon read", self.events_read.clone());
+        r.register("events_misshapen", "Ring records that were no events", self.events_misshapen.clone());
+        r.register("findings", "Rules that fired", self.findings.clone());
+        r.register("decisions", "What policy made of the findings", self.decisions.clone());
+        r.register("blocks", "Sources blocked now", self.blocks.clone());
+        r.register("block_errors", "Failed writes to the kernel's block map", self.block_errors.clone());
+        r.register(
+            "event_to_block_seconds",
+            "From the packet that decided to the block in force",
+            self.event_to_block.clone(),
+        );
+        r.register("source_records", "Source records in the kernel", self.source_records.clone());
+        r.register("tracked_sources", "Sources that the detector keeps", self.tracked_sources.clone());
+        r.register(
+            "evicted_sources",
+            "Sources that the detector gave up for want of room",
+            self.evicted_sources.clone(),
+        );
+        r.register("interface_up", "1 while the program is attached", self.interface_up.clone());
+        r.register("interface_mode", "1 for the XDP mode in use", self.interface_mode.clone());
+        r.register("native_fallbacks", "Attachments that fell back to generic mode", self.native_fallbacks.clone());
+        r.register("poll_seconds", "Duration of the last poll of the kernel's maps", self.poll_seconds.clone());
+        r.register("poll_errors", "Polls that failed in part", self.poll_errors.clone());
+        r.register(
+            "log_lines_dropped",
+            "Log lines dropped because the reader was too slow",
+            self.log_lines_dropped.clone(),
+        );
+    }
+
+    /// Takes over the kernel's counters, indexed as [`tcpcap_common::tally`] says.
+    pub fn take_tally(&self, tally: &[u64]) {
+        let value = |index: u32| tally.get(index as usize).copied().unwrap_or(0);
+        for &end in End::ALL {
+            let labels = PacketLabels { verdict: end.verdict().name(), end: end.name() };
+            set(&self.packets.get_or_create(&labels), value(end.index()));
+        }
+        set(&self.processed_conns, value(End::Attempt.index()));
+        let of = |family: &Family<OutcomeLabels, Counter>, outcome, n| {
+            set(&family.get_or_create(&OutcomeLabels { outcome }), n);
+        };
+        for &note in Note::ALL {
+            let n = value(note.index());
+            match note {
+                Note::EventSent => of(&self.events, "sent", n),
+                Note::EventRingFull => of(&self.events, "ring_full", n),
+                Note::EventOverSourceBudget => of(&self.events, "over_source_budget", n),
+                Note::EventOverCpuBudget => of(&self.events, "over_cpu_budget", n),
+                Note::SourceAdded => of(&self.source_records_made, "added", n),
+                Note::SourceOverBudget => of(&self.source_records_made, "over_budget", n),
+                Note::SourceInsertFailed => of(&self.source_records_made, "insert_failed", n),
+                Note::WouldDrop => set(&self.would_drop_packets, n),
+                Note::AllowedOverBlock => set(&self.allowed_over_block_packets, n),
+                Note::BlockExpired => set(&self.expired_block_packets, n),
+                Note::DroppedBytes => set(&self.dropped_bytes, n),
+            }
+        }
+    }
+
+    /// Counts a finding.
+    pub fn count_finding(&self, rule: &'static str, window: &'static str) {
+        self.findings.get_or_create(&RuleLabels { rule, window }).inc();
+    }
+
+    /// Counts a decision.
+    pub fn count_decision(&self, outcome: &'static str) {
+        self.decisions.get_or_create(&OutcomeLabels { outcome }).inc();
+    }
+
+    /// Notes in which mode an interface is watched, or that it is not.
+    pub fn set_interface(&self, interface: &str, mode: Option<&'static str>) {
+        let labels = InterfaceLabels { interface: interface.to_owned() };
+        self.interface_up.get_or_create(&labels).set(i64::from(mode.is_some()));
+        for each in ["native", "generic"] {
+            let labels = ModeLabels { interface: interface.to_owned(), mode: each };
+            self.interface_mode.get_or_create(&labels).set(i64::from(mode == Some(each)));
+        }
+    }
+
+    /// The text that Prometheus scrapes (OpenMetrics 1.0).
+    ///
+    /// # Errors
+    /// None in practice: writing to a string does not fail.
+    pub fn encode(&self) -> Result<String, std::fmt::Error> {
+        let mut out = String::new();
+        text::encode(&mut out, &self.registry)?;
+        Ok(out)
+    }
+}
+
+/// Sets a counter to a total that is counted elsewhere.
+pub fn set(counter: &Counter, total: u64) {
+    counter.inner().store(total, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_end_and_note_of_the_kernel_shows_up() {
+        let m = Metrics::default();
+        let tally: Vec<u64> = (0..u64::from(tcpcap_common::tally::TALLY_LEN)).map(|i| 1000 + i).collect();
+        m.take_tally(&tally);
+        let text = m.encode().unwrap();
+        for (i, _) in tally.iter().enumerate() {
+            assert!(text.contains(&format!(" {}\n", 1000 + i)), "counter {i} is missing from\n{text}");
+        }
+    }
+
+    #[test]
+    fn the_originals_two_names_are_kept() {
+        let m = Metrics::default();
+        m.processed_blocks.inc();
+        let text = m.encode().unwrap();
+        assert!(text.contains("tcpcap_processed_conns_total 0\n"), "{text}");
+        assert!(text.contains("tcpcap_processed_blocks_total 1\n"), "{text}");
+    }
+}

@@ -1,0 +1,5 @@
+//! What the outside sees: log lines, metrics, HTTP.
+
+pub mod http;
+pub mod log;
+pub mod metrics;
