@@ -1,0 +1,42 @@
+//! `cargo xtask <verb>`: the workspace's own tools, one file a verb.
+
+mod lint;
+mod machine;
+mod needs;
+mod plan;
+mod run;
+mod setup;
+mod step;
+mod suites;
+mod tally;
+mod test;
+mod workspace;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The workspace's own tools")]
+enum Verb {
+    Setup(setup::Setup),
+    Run(run::Run),
+    Test(test::Test),
+    Lint(lint::Lint),
+}
+
+fn main() -> ExitCode {
+    let done = match Verb::parse() {
+        Verb::Setup(verb) => verb.run(),
+        Verb::Run(verb) => verb.run(),
+        Verb::Test(verb) => verb.run(),
+        Verb::Lint(verb) => verb.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! What the verbs need on a machine: one table, with how to see that it is there and what it is for.
+
+use bpf_toolchain::recipe;
+
+/// Where pinned maps live.
+pub(crate) const BPFFS: &str = "/sys/fs/bpf";
+
+/// A group of needs, so that a verb asks only for what it uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Part {
+    /// What `cargo build` needs.
+    Compile,
+    /// The tools of the sandbox and of the tests.
+    Sandbox,
+    /// The file system that pinned maps live in.
+    Bpffs,
+}
+
+/// All of them.
+pub(crate) const ALL: [Part; 3] = [Part::Compile, Part::Sandbox, Part::Bpffs];
+
+/// How to see that a package's content is there, whoever installed it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Probe {
+    /// A command, on PATH or in an sbin directory.
+    Command(&'static str),
+    /// A file.
+    File(&'static str),
+}
+
+/// A Debian package.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Package {
+    pub(crate) name: &'static str,
+    pub(crate) probe: Probe,
+    pub(crate) part: Part,
+    pub(crate) why: &'static str,
+}
+
+const fn tool(name: &'static str, command: &'static str, why: &'static str) -> Package {
+    Package { name, probe: Probe::Command(command), part: Part::Sandbox, why }
+}
+
+const fn compile(name: &'static str, probe: Probe, why: &'static str) -> Package {
+    Package { name, probe, part: Part::Compile, why }
+}
+
+/// Wanted always.
+pub(crate) const PACKAGES: &[Package] = &[
+    compile("gcc", Probe::Command("cc"), "links, and compiles the C parts of dependencies"),
+    compile("libc6-dev", Probe::File("/usr/include/stdio.h"), "links"),
+    compile("pkg-config", Probe::Command("pkg-config"), "finds libraries"),
+    tool("iproute2", "ip", "makes network namespaces and veth pairs"),
+    tool("util-linux", "nsenter", "enters them"),
+    tool("ethtool", "ethtool", "sets offloads of veth pairs"),
+    tool("nmap", "nmap", "scans"),
+    tool("masscan", "masscan", "scans fast"),
+    tool("hping3", "hping3", "sends odd flags and floods"),
+    tool("curl", "curl", "is an honest client, and reads metrics"),
+    tool("iputils-ping", "ping", "is another honest client"),
+    tool("tcpdump", "tcpdump", "records what was sent"),
+    tool("nftables", "nft", "is the second place of enforcement"),
+    tool("procps", "pgrep", "finds processes by name"),
+];
+
+/// Wanted where no compiler for BPF was found.
+pub(crate) const COMPILER_PACKAGES: &[Package] = &[
+    compile(recipe::COMPILER_PACKAGES[0], Probe::File("/usr/bin/rustc"), "compiles for BPF"),
+    compile(recipe::COMPILER_PACKAGES[1], Probe::File("/usr/lib/rustlib/bpfel-unknown-none"), "is core, for BPF"),
+];
+
+/// Wanted where bpf-linker must be built.
+pub(crate) const LINKER_PACKAGES: &[Package] = &[
+    compile(
+        recipe::LINKER_PACKAGES[0],
+        Probe::File("/usr/lib/llvm-22/bin/llvm-config"),
+        "is what bpf-linker is made of",
+    ),
+    compile(recipe::LINKER_PACKAGES[1], Probe::Command("c++"), "links bpf-linker with LLVM"),
+    compile(recipe::LINKER_PACKAGES[2], Probe::File("/usr/include/zlib.h"), "links bpf-linker with LLVM"),
+    compile(recipe::LINKER_PACKAGES[3], Probe::File("/usr/include/zstd.h"), "links bpf-linker with LLVM"),
+];

@@ -1,0 +1,198 @@
+//! From what a machine has to what must be done: a pure function, so that it can be tested for machines we do not have.
+
+use bpf_toolchain::recipe::{LINKER_INSTALL, LLVM, LLVM_PREFIX};
+
+use crate::{
+    machine::{Compiler, Machine, Root},
+    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, Package, Part, Probe},
+};
+
+/// One need and whether it is met.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Need {
+    pub(crate) name: &'static str,
+    pub(crate) why: &'static str,
+    /// What was found, if it is met and there is something to say.
+    pub(crate) found: Option<String>,
+    pub(crate) met: bool,
+}
+
+/// Something to do, in this order.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Action {
+    /// Fetch the package lists.
+    Update,
+    /// Install Debian packages.
+    Install(Vec<&'static str>),
+    /// Compile bpf-linker.
+    BuildLinker,
+    /// Mount the BPF file system.
+    MountBpffs,
+}
+
+/// Why nothing is done although something is missing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Obstacle {
+    /// There is no apt-get: the user must install these by other means.
+    UnknownDistribution(Vec<String>),
+    /// Root is needed and cannot be had.
+    NoRoot,
+    /// The user's own choice of compiler is unusable.
+    BadOverride(String),
+}
+
+/// What is there, what must be done, and what stands in the way.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) needs: Vec<Need>,
+    pub(crate) actions: Vec<Action>,
+    pub(crate) obstacle: Option<Obstacle>,
+}
+
+/// The plan for these parts on this machine.
+pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
+    let compile = parts.contains(&Part::Compile);
+    let absent = |p: &&Package| parts.contains(&p.part) && machine.absent.contains(&p.name);
+    let linker_missing = compile && machine.linker.is_none();
+    // A bpf-linker built here has LLVM 22 and cannot read what a newer one wrote; a linker that is there already was
+    // chosen to match.
+    let compiler_missing = compile
+        && match &machine.compiler {
+            Compiler::Found { llvm, .. } => linker_missing && *llvm > LLVM,
+            Compiler::Missing => true,
+            Compiler::BadOverride(_) => false,
+        };
+
+    let mut packages: Vec<&Package> = PACKAGES.iter().filter(absent).collect();
+    if compiler_missing {
+        packages.extend(COMPILER_PACKAGES.iter().filter(absent));
+    }
+    if linker_missing {
+        packages.extend(LINKER_PACKAGES.iter().filter(absent));
+    }
+
+    let mut actions = Vec::new();
+    if !packages.is_empty() {
+        actions.push(Action::Update);
+        actions.push(Action::Install(packages.iter().map(|p| p.name).collect()));
+    }
+    if linker_missing {
+        actions.push(Action::BuildLinker);
+    }
+    if parts.contains(&Part::Bpffs) && !machine.bpffs {
+        actions.push(Action::MountBpffs);
+    }
+    let obstacle = match &machine.compiler {
+        Compiler::BadOverride(why) if compile => Some(Obstacle::BadOverride(why.clone())),
+        _ if !packages.is_empty() && !machine.apt => {
+            let mut missing: Vec<String> = PACKAGES.iter().filter(absent).map(describe).collect();
+            missing.extend(compiler_missing.then(|| COMPILER_RECIPE.to_owned()));
+            missing.extend(linker_missing.then(|| LINKER_RECIPE.to_owned()));
+            Some(Obstacle::UnknownDistribution(missing))
+        }
+        _ if machine.root == Root::Unavailable && actions.iter().any(Action::needs_root) => Some(Obstacle::NoRoot),
+        _ => None,
+    };
+    Plan { needs: needs(machine, parts, compiler_missing), actions, obstacle }
+}
+
+/// For distributions whose package names we do not know.
+const COMPILER_RECIPE: &str = "a compiler for BPF: rustup toolchain install nightly --component rust-src";
+const LINKER_RECIPE: &str = "bpf-linker: cargo install --locked bpf-linker --no-default-features --features llvm-NN, \
+    with NN the installed LLVM, not older than the compiler's (rustc +nightly -vV)";
+
+/// A package by what it brings.
+fn describe(package: &Package) -> String {
+    match package.probe {
+        Probe::Command(command) => format!("the command {command}, which {}", package.why),
+        Probe::File(file) => format!("{file}, which {}", package.why),
+    }
+}
+
+fn needs(machine: &Machine, parts: &[Part], compiler_missing: bool) -> Vec<Need> {
+    let mut needs: Vec<Need> = PACKAGES
+        .iter()
+        .filter(|p| parts.contains(&p.part))
+        .map(|p| Need { name: p.name, why: p.why, found: None, met: !machine.absent.contains(&p.name) })
+        .collect();
+    if parts.contains(&Part::Compile) {
+        let (found, met) = match &machine.compiler {
+            Compiler::Found { detail, .. } => (Some(detail.clone()), !compiler_missing),
+            _ => (None, false),
+        };
+        needs.push(Need { name: "BPF compiler", why: "compiles the eBPF program", found, met });
+        let (found, met) = (machine.linker.clone(), machine.linker.is_some());
+        needs.push(Need { name: "bpf-linker", why: "links the eBPF program", found, met });
+    }
+    if parts.contains(&Part::Bpffs) {
+        let found = machine.bpffs.then(|| BPFFS.to_owned());
+        needs.push(Need { name: "bpffs", why: "holds pinned maps", found, met: machine.bpffs });
+    }
+    needs
+}
+
+impl Action {
+    /// What its line says.
+    pub(crate) fn label(&self) -> String {
+        match self {
+            Self::Update => "package lists".to_owned(),
+            Self::Install(packages) if packages.len() == 1 => format!("package {}", packages[0]),
+            Self::Install(packages) => format!("{} packages", packages.len()),
+            Self::BuildLinker => "bpf-linker".to_owned(),
+            Self::MountBpffs => "bpffs".to_owned(),
+        }
+    }
+
+    /// What its line ends in.
+    pub(crate) fn done(&self) -> &'static str {
+        match self {
+            Self::Update => "fetched",
+            Self::Install(_) | Self::BuildLinker => "installed",
+            Self::MountBpffs => "mounted",
+        }
+    }
+
+    /// What a user can do when it fails.
+    pub(crate) fn remedy(&self) -> &'static str {
+        match self {
+            Self::Update => "see that the machine reaches its package mirror, then run cargo xtask setup again",
+            Self::Install(_) => {
+                "if this release lacks a package, install that tool by other means (compiler: rustup toolchain \
+                 install nightly --component rust-src), then run cargo xtask setup again"
+            }
+            Self::BuildLinker => "see the messages above, then run cargo xtask setup again",
+            Self::MountBpffs => "a container must be given the file system: docker run -v /sys/fs/bpf:/sys/fs/bpf",
+        }
+    }
+
+    /// Whether only root may do it.
+    pub(crate) fn needs_root(&self) -> bool {
+        !matches!(self, Self::BuildLinker)
+    }
+
+    /// Environment and arguments, without sudo. `cargo` is the one to build with.
+    pub(crate) fn command(&self, cargo: &str) -> (Vec<(&'static str, &'static str)>, Vec<String>) {
+        let words = |line: &str| line.split(' ').map(str::to_owned).collect::<Vec<_>>();
+        // Another apt may be at work, such as the unattended upgrades of a machine that has just booted.
+        let apt = "apt-get -o DPkg::Lock::Timeout=120 -q";
+        let quiet = vec![("DEBIAN_FRONTEND", "noninteractive")];
+        match self {
+            Self::Update => (quiet, words(&format!("{apt} update"))),
+            Self::Install(packages) => {
+                (quiet, words(&format!("{apt} install -y --no-install-recommends {}", packages.join(" "))))
+            }
+            Self::BuildLinker => {
+                let mut line = vec![cargo.to_owned()];
+                line.extend(LINKER_INSTALL.map(str::to_owned));
+                // Replaces one that is there and does not run.
+                line.push("--force".to_owned());
+                (vec![("LLVM_PREFIX", LLVM_PREFIX)], line)
+            }
+            Self::MountBpffs => (vec![], words(&format!("mount -t bpf bpf {BPFFS}"))),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

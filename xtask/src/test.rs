@@ -1,0 +1,226 @@
+//! `cargo xtask test`: every tier of tests that exists, and what came of it.
+
+use std::{
+    env,
+    io::{BufRead, BufReader, IsTerminal, Write, stdout},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    time::Instant,
+};
+
+use anyhow::{Context, bail};
+use serde_json::Value;
+
+use crate::{
+    machine::{self, Root},
+    needs::ALL,
+    setup,
+    step::seconds,
+    suites::{SUITES, Suite},
+    tally::Tally,
+    workspace::{self, Target},
+};
+
+/// Run the tests, cheapest first; those that need root through sudo
+#[derive(clap::Args)]
+pub(crate) struct Test {
+    /// Only this tier (1 to 6); may be repeated
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=6))]
+    tier: Vec<u8>,
+    /// For the test programs: part of a test's name, or their options
+    #[arg(last = true)]
+    args: Vec<String>,
+}
+
+/// A suite and, unless it is absent, what it did.
+type Outcome = (&'static Suite, Option<Tally>);
+
+impl Test {
+    pub(crate) fn run(&self) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let wanted = |s: &&Suite| self.tier.is_empty() || s.tiers.iter().any(|t| self.tier.contains(t));
+        let suites: Vec<&'static Suite> = SUITES.iter().filter(wanted).collect();
+        if suites.is_empty() {
+            bail!("no suite belongs to tier {:?}\n  tiers with suites: 1, 2, 3, 4, 6", self.tier);
+        }
+        let targets = workspace::targets()?;
+        let parts: Vec<_> =
+            ALL.into_iter().filter(|p| suites.iter().any(|s| s.exists(&targets) && s.parts().contains(p))).collect();
+        setup::ensure(&parts)?;
+
+        let mut outcomes: Vec<Outcome> = Vec::new();
+        for suite in suites {
+            outcomes.push((suite, self.suite(suite, &targets)?));
+        }
+        let mut total = Tally::default();
+        outcomes.iter().filter_map(|(_, tally)| tally.as_ref()).for_each(|tally| total.add(tally));
+        if total.ran() == 0 && total.failed == 0 {
+            total.fail("no test ran at all");
+        }
+        report(&outcomes, &total);
+        println!("\n{} in all", seconds(start.elapsed()));
+        println!("{}", total.closing_line());
+        if total.failed > 0 {
+            bail!("{} failed\n  one again: cargo xtask test --tier N -- NAME", total.failed);
+        }
+        Ok(())
+    }
+
+    /// Builds and runs one suite. What goes wrong in it is counted, so that the next one still runs.
+    fn suite(&self, suite: &Suite, targets: &[Target]) -> anyhow::Result<Option<Tally>> {
+        let exists = suite.exists(targets);
+        if !exists && !suite.required {
+            return Ok(None);
+        }
+        let profile = if suite.release { "release" } else { "dev" };
+        let who = if suite.root { ", as root" } else { "" };
+        println!("\n== {}: {} ({profile}{who})", suite.name, suite.about);
+        let mut tally = Tally::default();
+        if exists {
+            self.build_and_run(suite, targets, &mut tally)?;
+        } else {
+            tally.fail("does not exist");
+        }
+        // A name may well match in one suite only.
+        if tally.ran() == 0 && self.args.is_empty() {
+            tally.fail("ran no tests");
+        }
+        tally.failures.iter_mut().for_each(|failure| *failure = format!("{}: {failure}", suite.name));
+        println!("\n-- {}: {} in {}", suite.name, tally.closing_line(), seconds(tally.building + tally.running));
+        Ok(Some(tally))
+    }
+
+    fn build_and_run(&self, suite: &Suite, targets: &[Target], tally: &mut Tally) -> anyhow::Result<()> {
+        let args = suite.cargo_args(targets);
+        let start = Instant::now();
+        let built = build(&args)?;
+        tally.building = start.elapsed();
+        let Some(programs) = built else {
+            tally.fail("does not compile");
+            return Ok(());
+        };
+        let start = Instant::now();
+        if suite.root {
+            for program in &programs {
+                match as_root(program, suite.packages[0]) {
+                    Some(mut command) => stream(command.args(self.harness_args(suite)), tally)?,
+                    None => tally.fail("needs root, and there is no sudo to ask"),
+                }
+            }
+        } else {
+            let mut cargo = workspace::cargo_command(&args);
+            stream(cargo.arg("--").args(self.harness_args(suite)), tally)?;
+        }
+        tally.running = start.elapsed();
+        Ok(())
+    }
+
+    fn harness_args(&self, suite: &Suite) -> Vec<String> {
+        let mut args = Vec::new();
+        if stdout().is_terminal() {
+            args.push("--color=always".to_owned());
+        }
+        if suite.serial {
+            args.push("--test-threads=1".to_owned());
+        }
+        args.extend(self.args.iter().cloned());
+        args
+    }
+}
+
+/// Compiles the test programs and names them; `None` when they do not compile, which cargo has then said.
+fn build(args: &[&str]) -> anyhow::Result<Option<Vec<PathBuf>>> {
+    let mut cargo = workspace::cargo_command(args);
+    cargo.args(["--no-run", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
+    let out = cargo.output().context("cannot run cargo")?;
+    if !out.status.success() {
+        return Ok(None);
+    }
+    let messages = String::from_utf8_lossy(&out.stdout);
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    let tests = messages.filter(|m| m["profile"]["test"] == true);
+    Ok(Some(tests.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).collect()))
+}
+
+/// The test program as cargo would start it, but as root. `None` if that cannot be.
+fn as_root(program: &Path, package: &str) -> Option<Command> {
+    let dir = workspace::root().join(package);
+    // What cargo sets, and what a user may have set for the tests; sudo drops the rest.
+    let passed_on = env::vars().filter(|(name, _)| name.starts_with("TCPCAP_") || name == "RUST_BACKTRACE");
+    let vars = passed_on.chain([("CARGO_MANIFEST_DIR".to_owned(), dir.display().to_string())]);
+    let mut command = match machine::root() {
+        Root::Already => {
+            let mut plain = Command::new(program);
+            plain.envs(vars);
+            plain
+        }
+        Root::Sudo => {
+            let mut sudo = Command::new("sudo");
+            sudo.arg("env").args(vars.map(|(name, value)| format!("{name}={value}"))).arg(program);
+            println!("through sudo: {}", program.display());
+            sudo
+        }
+        Root::Unavailable => return None,
+    };
+    command.current_dir(dir);
+    Some(command)
+}
+
+/// Runs a command whose standard output is shown as it comes, and counted.
+fn stream(command: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
+    let failed_before = tally.failed;
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {}", command.get_program().display()))?;
+    let mut line = Vec::new();
+    let mut from = BufReader::new(child.stdout.take().context("the test program has no output")?);
+    loop {
+        // By chunks, not by lines: a test's name shows while the test runs.
+        let chunk = from.fill_buf()?;
+        if chunk.is_empty() {
+            break;
+        }
+        let mut shown = stdout().lock();
+        shown.write_all(chunk)?;
+        shown.flush()?;
+        for &byte in chunk {
+            line.push(byte);
+            if byte == b'\n' {
+                tally.read(&String::from_utf8_lossy(&line));
+                line.clear();
+            }
+        }
+        let taken = chunk.len();
+        from.consume(taken);
+    }
+    let status = child.wait()?;
+    // A program that was killed has no line to say so.
+    if !status.success() && tally.failed == failed_before {
+        tally.fail(format!("ended with {status}"));
+    }
+    Ok(())
+}
+
+fn report(outcomes: &[Outcome], total: &Tally) {
+    println!(
+        "\n{:<12} {:<8} {:>7} {:>7} {:>8} {:>13} {:>13}",
+        "suite", "tiers", "passed", "failed", "skipped", "building", "running"
+    );
+    let row = |name: &str, tiers: &str, t: &Tally| {
+        let (building, running) = (seconds(t.building), seconds(t.running));
+        println!("{name:<12} {tiers:<8} {:>7} {:>7} {:>8} {building:>13} {running:>13}", t.passed, t.failed, t.skipped);
+    };
+    for (suite, tally) in outcomes {
+        let tiers = suite.tiers.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
+        match tally {
+            Some(tally) => row(suite.name, &tiers, tally),
+            None => println!("{:<12} {tiers:<8}  absent", suite.name),
+        }
+    }
+    row("total", "", total);
+    if !total.failures.is_empty() {
+        println!("\nfailed:");
+        total.failures.iter().for_each(|failure| println!("  {failure}"));
+    }
+}
