@@ -104,7 +104,14 @@ impl Engine {
     }
 }
 
-fn decide(policy: &mut Policy, finding: Finding, protected: &Protected, out: &mut Vec<Verdict>) {
+/// How long the detector keeps silent about a source that is not blocked after all: one finding a minute is enough.
+const REMINDER: Duration = Duration::from_secs(60);
+
+/// Appends the verdict; returns until when nothing more need be found about the source. In observe mode that is as
+/// long as the block would have lasted, so that observing tells what blocking would do.
+fn decide(policy: &mut Policy, finding: Finding, protected: &Protected, out: &mut Vec<Verdict>) -> Time {
     let decision = policy.decide(&finding, protected);
+    let quiet_until = decision.entry_until().unwrap_or(finding.time + REMINDER);
     out.push(Verdict { finding, decision });
+    quiet_until
 }

@@ -76,8 +76,9 @@ impl Detector {
         }
     }
 
-    /// Takes a sighting; what it reveals is handed to `found`.
-    pub fn see(&mut self, sighting: &Sighting, found: &mut impl FnMut(Finding)) {
+    /// Takes a sighting; what it reveals is handed to `found`, which returns until when there is no need to hear more
+    /// about the source: as long as it is blocked, what still trickles in is nothing new.
+    pub fn see(&mut self, sighting: &Sighting, found: &mut impl FnMut(Finding) -> Time) {
         self.now = self.now.max(sighting.time);
         let now = self.now;
         if self.table.is_full_for(sighting.source)
@@ -103,8 +104,8 @@ impl Detector {
         }
     }
 
-    /// Lets time pass: rules look again at the sources that are due, and forgets who has not been seen for long.
-    pub fn advance(&mut self, now: Time, found: &mut impl FnMut(Finding)) {
+    /// Lets time pass, with `found` as for [`Detector::see`]: rules look again at the sources that are due, and forgets who has not been seen for long.
+    pub fn advance(&mut self, now: Time, found: &mut impl FnMut(Finding) -> Time) {
         self.now = self.now.max(now);
         while let Some(&(at, source)) = self.checks.first()
             && at <= self.now
@@ -147,7 +148,7 @@ impl Detector {
         self.table.evicted()
     }
 
-    fn judge(&mut self, source: Source, found: &mut impl FnMut(Finding)) {
+    fn judge(&mut self, source: Source, found: &mut impl FnMut(Finding) -> Time) {
         let now = self.now;
         let Some(record) = self.table.get(source) else { return };
         if now < record.quiet_until {
@@ -156,11 +157,10 @@ impl Detector {
         match self.port_scan.judge(source, record, now) {
             port_scan::Verdict::Fires(finding) => {
                 record.pairs.clear();
-                record.quiet_until = now + self.port_scan.window();
                 if let Some(at) = record.check_at.take() {
                     self.checks.remove(&(at, source));
                 }
-                found(finding);
+                record.quiet_until = found(finding);
             }
             port_scan::Verdict::LookAgain(at) => {
                 if record.check_at.is_none_or(|before| at < before) {

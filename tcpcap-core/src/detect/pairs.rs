@@ -11,7 +11,8 @@ use crate::Time;
 pub(super) struct Pair {
     pub(super) to: Addr,
     pub(super) port: u16,
-    /// The source has completed a handshake here: it is in use, not under scan, however often it is tried again.
+    /// The source has completed a handshake here: it is in use, not under scan, however often it is tried again. Until
+    /// it has been left alone for a window.
     pub(super) completed: bool,
     /// First attempt of those in the window.
     pub(super) first: Time,
@@ -30,7 +31,7 @@ impl Pairs {
     pub(super) fn attempt(&mut self, (to, port): (Addr, u16), now: Time, window: Duration, capacity: usize) {
         if let Some(pair) = self.0.iter_mut().find(|p| p.port == port && p.to == to) {
             if now.since(pair.last) > window {
-                pair.first = now;
+                (pair.first, pair.completed) = (now, false);
             }
             pair.last = now;
             return;

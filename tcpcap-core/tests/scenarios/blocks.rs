@@ -1,0 +1,69 @@
+//! From finding to block, over longer time.
+
+use std::time::Duration;
+
+use tcpcap_core::{Config, Engine, Outcome, Preset, Protected, Time};
+
+use crate::world::{World, engine, ip, ms};
+
+const SCANNER: &str = "203.0.113.7";
+
+fn scan_at(secs: u64) -> World {
+    let mut world = World::new();
+    (0..100).for_each(|i| world.closed(ms(1000 * secs + i), SCANNER, 2000 + i as u16));
+    world
+}
+
+#[test]
+fn a_scan_that_goes_on_while_the_block_is_on_its_way_is_one_block() {
+    let verdicts = scan_at(0).found();
+    assert_eq!(verdicts.len(), 1);
+    assert!(matches!(verdicts[0].decision.outcome, Outcome::Block { .. }));
+}
+
+#[test]
+fn a_scanner_that_comes_back_is_blocked_for_twice_as_long() {
+    let (mut engine, nobody) = (engine(Preset::Balanced), Protected::default());
+    let ttls = [0, 1000, 3000].map(|t| scan_at(t).play(&mut engine, &nobody)[0].decision.ttl.as_secs());
+    assert_eq!(ttls, [600, 1200, 2400]);
+}
+
+#[test]
+fn observing_finds_what_blocking_would_find() {
+    let config = Config { observe: true, ..Config::default() };
+    let mut world = World::new();
+    // An hour of scanning without a pause.
+    (0..36_000).for_each(|i| world.closed(ms(100 * i), SCANNER, 2000 + (i % 60_000) as u16));
+    let verdicts = world.play(&mut Engine::new(&config), &Protected::default());
+    assert!(verdicts.iter().all(|v| matches!(v.decision.outcome, Outcome::Observe { .. })));
+    let ttls: Vec<u64> = verdicts.iter().map(|v| v.decision.ttl.as_secs()).collect();
+    assert_eq!(ttls, [600, 1200, 2400], "one finding for each time that the block would have ended");
+}
+
+#[test]
+fn a_protected_source_is_found_once_a_minute_and_never_blocked() {
+    let mut protected = Protected::default();
+    protected.set_host([], [ip(SCANNER)]);
+    let mut world = World::new();
+    (0..1800).for_each(|i| world.closed(ms(100 * i), SCANNER, 2000 + i as u16));
+    let mut engine = engine(Preset::Balanced);
+    let verdicts = world.play(&mut engine, &protected);
+    assert!((2..=4).contains(&verdicts.len()), "{} findings in three minutes", verdicts.len());
+    assert!(verdicts.iter().all(|v| matches!(v.decision.outcome, Outcome::Suppressed(_))));
+    assert_eq!(engine.stats().blocked, 0);
+    assert!(engine.expire(Time::ZERO + Duration::from_secs(86_400)).is_empty());
+}
+
+#[test]
+fn forged_sources_get_nobody_blocked() {
+    let mut world = World::new();
+    for n in 0..200_000u32 {
+        let from = std::net::Ipv4Addr::from_bits(n.wrapping_mul(2_654_435_761));
+        world.closed_at(Duration::from_micros(10 * u64::from(n)), from.into(), (ip("198.51.100.1"), 80));
+    }
+    let mut engine = engine(Preset::Balanced);
+    let verdicts = world.play(&mut engine, &Protected::default());
+    assert!(verdicts.is_empty());
+    assert!(engine.stats().tracked_sources <= tcpcap_core::detect::MAX_SOURCES);
+    assert!(engine.stats().evicted_sources > 0);
+}

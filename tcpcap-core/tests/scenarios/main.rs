@@ -1,0 +1,8 @@
+//! The engine over simulated time: who is found, when, and what becomes of it.
+
+#![allow(clippy::cast_possible_truncation, reason = "small numbers in tables")]
+mod blocks;
+mod honest;
+mod model;
+mod scans;
+mod world;
