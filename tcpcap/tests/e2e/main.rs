@@ -1,0 +1,10 @@
+//! The real binary in network namespaces, against real scanners. Needs root; fails without.
+
+mod accounting;
+mod blocking;
+mod honest;
+mod input;
+mod lifecycle;
+mod paths;
+mod scanners;
+mod sensor;

@@ -1,0 +1,65 @@
+//! A running tcpcap.
+
+use std::{ffi::OsStr, process::Command, time::Duration};
+
+use tcpcap_lab::{Metrics, Namespace, Process, layout::CARD};
+
+/// Long against everything waited for, so that a slow machine fails nothing.
+pub const SOON: Duration = Duration::from_secs(30);
+
+/// tcpcap in a namespace.
+pub struct Sensor {
+    pub process: Process,
+    pub namespace: Namespace,
+}
+
+/// `tcpcap` with arguments, not started.
+pub fn tcpcap<A: AsRef<OsStr>>(namespace: &Namespace, args: &[A]) -> Command {
+    let mut command = namespace.command(env!("CARGO_BIN_EXE_tcpcap"));
+    command.args(args).env_remove("INTERFACE_NAME").env_remove("PUBLIC_IP").env_remove("RUST_LOG");
+    command
+}
+
+impl Sensor {
+    /// Runs on the sensor's first card, and waits until it is attached.
+    pub fn start(namespace: &Namespace, args: &[&str]) -> Self {
+        Self::run(namespace, &[&["run", "--iface", CARD], args].concat())
+    }
+
+    /// Runs with all arguments given.
+    pub fn run(namespace: &Namespace, args: &[&str]) -> Self {
+        let mut process = Process::spawn("tcpcap", tcpcap(namespace, args)).unwrap();
+        process.wait_for_line(SOON, |l| l.contains("tcpcap ready")).unwrap();
+        Self { process, namespace: namespace.clone() }
+    }
+
+    /// Waits for a line of the log that holds all these texts.
+    pub fn says(&mut self, texts: &[&str]) -> String {
+        self.process.wait_for_line(SOON, |l| texts.iter().all(|t| l.contains(t))).unwrap()
+    }
+
+    /// How many lines of the log so far hold this text.
+    pub fn said(&self, text: &str) -> usize {
+        self.process.lines().iter().filter(|l| l.text.contains(text)).count()
+    }
+
+    /// Waits until the metrics are as wanted, and returns them.
+    pub fn metrics(&self, what: &str, holds: impl Fn(&Metrics) -> bool) -> Metrics {
+        Metrics::wait_until(&self.namespace, what, SOON, holds).unwrap()
+    }
+
+    /// Ends it and checks that it ended well.
+    pub fn stop(mut self) -> String {
+        assert!(self.process.stop(SOON).unwrap().success());
+        self.process.output()
+    }
+}
+
+/// Whether an XDP program is attached to a card.
+pub fn has_xdp(namespace: &Namespace, card: &str) -> bool {
+    let mut command = namespace.command("ip");
+    command.args(["link", "show", "dev", card]);
+    let mut ip = Process::spawn("ip", command).unwrap();
+    ip.succeed(SOON).unwrap();
+    ip.output().contains("xdp")
+}
