@@ -87,7 +87,7 @@ impl Daemon {
                 "netlink must not be blocked by a filter",
             )
         };
-        let watch = Watch::open().map_err(|e| blind(&e))?;
+        let mut watch = Watch::open().map_err(|e| blind(&e))?;
         let network = watch.ask().await.map_err(|e| blind(&e))?;
         let names = interfaces::choose(&settings.interfaces, &network)?;
         let signals = |e: std::io::Error| Failure::failed(format!("cannot listen for signals: {e}"), "report this");
@@ -150,10 +150,7 @@ impl Daemon {
             match self.next().await? {
                 Event::Stop(signal) => {
                     self.poll();
-                    info!(
-                        "tcpcap stops on {signal}: {} sources were blocked, and nothing is dropped from now on",
-                        self.enforcer.len()
-                    );
+                    info!("tcpcap stops on {signal}; blocked until now, and no longer: {}", self.enforcer.len());
                     return Ok(());
                 }
                 Event::Kernel => self.take_events(),
@@ -243,7 +240,10 @@ impl Daemon {
             log_finding(&finding);
             let source = finding.source;
             match &decision.outcome {
-                Outcome::Block { .. } | Outcome::Extend { .. } => {
+                Outcome::Extend { .. } => {
+                    info!(event = "extend", source = %source, why = %decision, "Block of {source} extended, now {decision}");
+                }
+                Outcome::Block { .. } => {
                     self.metrics.processed_blocks.inc();
                     info!(event = "block", source = %source, why = %decision, "Blocked {source} {decision}");
                 }
@@ -267,8 +267,11 @@ impl Daemon {
         }
     }
 
-    /// Asks for the network's present state, and acts on what has changed.
+    /// Asks for the network's present state when it is time to, and acts on what has changed.
     async fn follow_network(&mut self) {
+        if !self.watch.is_due(!self.interfaces.are_all_up()) {
+            return;
+        }
         match self.watch.ask().await {
             Ok(network) if network == self.network && self.interfaces.are_all_up() => {}
             Ok(network) => {
@@ -307,8 +310,15 @@ impl Daemon {
             Ok(tally) => self.metrics.take_tally(&tally),
             Err(e) => problem = Some(e.to_string()),
         }
-        match self.sources.walk(|_: Addr, _: record::Source| {}) {
-            Ok(n) => drop(self.metrics.source_records.set(i64::try_from(n).unwrap_or(i64::MAX))),
+        let mut over_budget = 0i64;
+        let walked = self.sources.walk(|_: Addr, record: record::Source| {
+            over_budget += i64::from(record.events_withheld > 0);
+        });
+        match walked {
+            Ok(n) => {
+                self.metrics.source_records.set(i64::try_from(n).unwrap_or(i64::MAX));
+                self.metrics.source_records_over_budget.set(over_budget);
+            }
             Err(e) => problem = Some(e.to_string()),
         }
         self.enforcer.retry(host::now());
@@ -328,7 +338,7 @@ impl Daemon {
     }
 }
 
-/// `card0 (native); 3 own addresses; balanced preset`
+/// `watching eth0 (native) for 3 own addresses`
 impl fmt::Display for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "watching {} for {} own addresses", self.interfaces, self.network.addresses.len())?;

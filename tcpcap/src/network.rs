@@ -4,6 +4,7 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr},
+    time::{Duration, Instant},
 };
 
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -31,7 +32,18 @@ pub struct Network {
 pub struct Watch {
     handle: Handle,
     changes: Box<dyn futures_util::Stream<Item = ()> + Send + Unpin>,
+    /// Something has changed since the last [`Watch::ask`].
+    stale: bool,
+    asked: Instant,
+    took: Duration,
 }
+
+/// How often the whole picture is asked for although no change was told of: the kernel drops messages that are not read
+/// in time.
+const REFRESH: Duration = Duration::from_secs(60);
+
+/// Asking takes at most this part of the daemon's time: a router has a million routes, and they change all day.
+const SHARE: u32 = 20;
 
 impl Watch {
     /// Opens the connection in the network namespace of this thread. Must be called within a tokio runtime.
@@ -47,7 +59,13 @@ impl Watch {
             MulticastGroup::Ipv6Route,
         ])?;
         tokio::spawn(connection);
-        Ok(Self { handle, changes: Box::new(messages.map(|_| ())) })
+        Ok(Self {
+            handle,
+            changes: Box::new(messages.map(|_| ())),
+            stale: true,
+            asked: Instant::now(),
+            took: Duration::ZERO,
+        })
     }
 
     /// Waits until something changed; what, [`Watch::ask`] tells. Changes that came together are one.
@@ -56,15 +74,34 @@ impl Watch {
             // The connection ended; the poll asks anyway.
             std::future::pending::<()>().await;
         }
+        self.stale = true;
         // Everything that is already there belongs to the same change.
         while futures_util::FutureExt::now_or_never(self.changes.next()).flatten().is_some() {}
+    }
+
+    /// Whether it is time to ask: after a change, now and then without one, or because the caller `wants` to know; but
+    /// not so often that asking is all we do.
+    #[must_use]
+    pub fn is_due(&self, wants: bool) -> bool {
+        let since = self.asked.elapsed();
+        (self.stale || wants || since >= REFRESH) && since >= self.took * SHARE
     }
 
     /// Asks the kernel for the whole picture.
     ///
     /// # Errors
     /// The kernel refuses to answer.
-    pub async fn ask(&self) -> Result<Network, rtnetlink::Error> {
+    pub async fn ask(&mut self) -> Result<Network, rtnetlink::Error> {
+        self.asked = Instant::now();
+        // Before the questions: what changes while they are answered is a change.
+        self.stale = false;
+        let network = self.ask_all().await;
+        self.stale |= network.is_err();
+        self.took = self.asked.elapsed();
+        network
+    }
+
+    async fn ask_all(&self) -> Result<Network, rtnetlink::Error> {
         let mut network = Network::default();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.try_next().await? {

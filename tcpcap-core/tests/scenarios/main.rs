@@ -1,6 +1,7 @@
 //! The engine over simulated time: who is found, when, and what becomes of it.
 
 #![allow(clippy::cast_possible_truncation, reason = "small numbers in tables")]
+
 mod blocks;
 mod honest;
 mod model;

@@ -73,6 +73,8 @@ pub struct Metrics {
     pub event_to_block: Histogram,
     /// Source records in the kernel.
     pub source_records: Gauge,
+    /// Those of them that had events withheld.
+    pub source_records_over_budget: Gauge,
     /// Sources that the detector keeps.
     pub tracked_sources: Gauge,
     /// Sources that the detector gave up for want of room.
@@ -110,6 +112,7 @@ impl Default for Metrics {
             block_errors: Counter::default(),
             event_to_block: Histogram::new(EVENT_TO_BLOCK_BOUNDS),
             source_records: Gauge::default(),
+            source_records_over_budget: Gauge::default(),
             tracked_sources: Gauge::default(),
             evicted_sources: Counter::default(),
             interface_up: Family::default(),
@@ -165,6 +168,11 @@ impl Metrics {
             self.event_to_block.clone(),
         );
         r.register("source_records", "Source records in the kernel", self.source_records.clone());
+        r.register(
+            "source_records_over_budget",
+            "Source records whose events were withheld in part",
+            self.source_records_over_budget.clone(),
+        );
         r.register("tracked_sources", "Sources that the detector keeps", self.tracked_sources.clone());
         r.register(
             "evicted_sources",

@@ -44,7 +44,7 @@ fn nmap_is_stopped(args: &[&str], v6: bool) {
     drop(scan);
     let seen = answers.snapshot().unwrap().answered(from).len();
     assert!(seen <= threshold() + SLACK, "the scanner saw {seen} ports");
-    assert!(sensor.stop().contains("1 sources were blocked"));
+    assert!(sensor.stop().contains("blocked until now, and no longer: 1"));
 }
 
 #[test]
