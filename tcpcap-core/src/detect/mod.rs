@@ -1,7 +1,7 @@
 //! Detection: sightings go in, findings come out.
 //!
-//! [`Detector`] keeps what is known about each source ([`Record`]), within a bound ([`table`]), and asks each rule
-//! whether it fires. One rule is one file that states it in a sentence: [`port_scan`].
+//! [`Detector`] keeps what is known about each source, within a bound ([`MAX_SOURCES`]), and asks each rule whether it
+//! fires. One rule is one file that states it in a sentence: [`port_scan`].
 
 mod finding;
 mod pairs;
@@ -11,7 +11,7 @@ mod table;
 
 use std::collections::BTreeSet;
 
-pub use finding::Finding;
+pub use finding::{Finding, SAMPLE};
 pub use preset::{Preset, Thresholds};
 
 use crate::{Sighting, SightingKind, Source, Time};

@@ -13,10 +13,10 @@ use tcpcap_lab::{
 
 use crate::sensor::{SOON, Sensor};
 
-/// How many more ports than the threshold a scanner may see: those that it tried while the block was on its way. What
-/// the machine achieves is printed by the sandbox; this bound is wide enough for a busy machine, and far below what a
-/// scanner gets that nobody stops.
-const SLACK: usize = 150;
+/// How many more ports than the threshold a scanner may see: those that it tried while the block was on its way. No test
+/// depends on how fast the machine is, so this only tells a scan that was cut off from one that was not; what is achieved
+/// the sandbox prints.
+const SLACK: usize = 600;
 
 fn threshold() -> usize {
     Thresholds::of(Preset::Balanced).port_scan.burst_pairs as usize
@@ -35,7 +35,7 @@ fn nmap_is_stopped(args: &[&str], v6: bool) {
     };
     let answers = Capture::incoming(&net.scanner, CARD).unwrap();
     let mut command = nmap(&net, from);
-    command.args(["-T4", "-p1-1000", "--max-retries", "0"]).args(args).arg(to.to_string());
+    command.args(["-T4", "-p1-2000", "--max-retries", "0"]).args(args).arg(to.to_string());
     let scan = Process::spawn("nmap", command).unwrap();
     sensor.says(&[&format!("Port scan detected: {shown} -> {to} on ports ")]);
     sensor.says(&[&format!("Blocked {shown} for 10 min")]);
