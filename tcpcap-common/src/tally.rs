@@ -58,7 +58,7 @@ counted! {
     NotIp = "not_ip",
     /// The frame ends inside the IP header or its extension headers.
     IpTruncated = "ip_truncated",
-    /// An IP header that contradicts itself: wrong version, impossible length.
+    /// An IP header that contradicts itself: wrong version, impossible length, an IPv4 address in IPv6.
     IpMalformed = "ip_malformed",
     /// More IPv6 extension headers than [`crate::wire::MAX_EXTENSIONS`].
     ExtensionsTooDeep = "extensions_too_deep",

@@ -279,9 +279,15 @@ unsafe fn ipv6(start: usize, end: usize, offset: usize) -> Result<Network, End> 
     if h.version_class_flow[0] >> 4 != 6 {
         return Err(End::IpMalformed);
     }
+    let (from, to) = (words(h.from), words(h.to));
+    // It would count for the IPv4 address, which never sent it, or for ours, which never gets it. Nothing may carry such
+    // an address over a wire (RFC 4291 §2.5.5.2 has them for sockets only).
+    if from.is_v4() || to.is_v4() {
+        return Err(End::IpMalformed);
+    }
     Ok(Network {
-        from: words(h.from),
-        to: words(h.to),
+        from,
+        to,
         ttl: h.hop_limit,
         ip_id: 0,
         protocol: h.next_header,
@@ -397,17 +403,18 @@ unsafe fn tcp(start: usize, end: usize, at: &Network) -> Result<Segment, End> {
     }
     // SAFETY: the caller vouches for `start..end`; `Tcp` is bytes.
     let Some(h) = (unsafe { read::<Tcp>(start, end, at.offset) }) else {
-        return Err(End::TcpTruncated);
+        // It may have ended before, among the IP header's options or inside the last extension header.
+        return Err(if start + at.offset > end { End::IpTruncated } else { End::TcpTruncated });
     };
     let header_len = ((h.data_offset >> 4) as usize) * 4;
     if header_len < TCP_LEN {
         return Err(End::TcpMalformed);
     }
-    // A first fragment may end among the options: what is there of them is read.
+    // A first fragment may end among the options: the whole words that are there of them are read.
     let held = if header_len <= at.len {
         header_len
     } else if at.fragment == Fragment::First {
-        at.len
+        at.len & !3
     } else {
         return Err(End::TcpMalformed);
     };

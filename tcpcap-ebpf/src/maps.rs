@@ -51,7 +51,7 @@ pub static EVENTS: RingBuf = RingBuf::with_byte_size(8 << 20, 0);
 #[map]
 pub static TALLY: PerCpuArray<u64> = PerCpuArray::with_max_entries(TALLY_LEN, 0);
 
-/// What userspace wants. One entry, zero until userspace has written it: then nothing is an own address.
+/// What userspace wants. One entry, zero until userspace has written it: every budget is 0 then.
 #[map]
 pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
 
