@@ -10,13 +10,18 @@ use tcpcap_common::{
     tally::TALLY_LEN,
 };
 
-use super::{Kernel, batch, refused};
+use super::{Kernel, batch, os_error, refused};
 use crate::failure::Failure;
 
 /// A network as key of a longest-prefix trie.
 pub(super) fn trie_key(network: &IpNet) -> Key<Addr> {
     let offset = if matches!(network, IpNet::V4(_)) { V4_PREFIX_OFFSET } else { 0 };
     Key::new(offset + u32::from(network.prefix_len()), network.network().into())
+}
+
+/// Whether there was no such entry: the library passes on what the kernel answers to a removal.
+fn is_absent(e: &MapError) -> bool {
+    matches!(e, MapError::KeyNotFound) || os_error(e) == Some(libc::ENOENT)
 }
 
 /// The blocked sources.
@@ -100,7 +105,7 @@ impl Blocks {
         let last = self.get(source);
         match self.0.remove(&source) {
             Ok(()) => Ok(last),
-            Err(MapError::KeyNotFound) => Ok(None),
+            Err(e) if is_absent(&e) => Ok(None),
             Err(e) => Err(e),
         }
     }
@@ -121,8 +126,8 @@ impl OwnAddresses {
         }
         for &old in self.written.clone().difference(addresses) {
             match self.map.remove(&Addr::from(old)) {
-                Ok(()) | Err(MapError::KeyNotFound) => self.written.remove(&old),
-                Err(e) => return Err(e),
+                Err(e) if !is_absent(&e) => return Err(e),
+                _ => self.written.remove(&old),
             };
         }
         Ok(true)
