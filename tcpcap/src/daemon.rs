@@ -6,7 +6,9 @@ use tcpcap_common::{
     Addr,
     record::{self, Block, kind},
 };
-use tcpcap_core::{Config, Engine, Finding, Outcome, Protected, Sighting, SightingKind, Thresholds, Time, Verdict};
+use tcpcap_core::{
+    Config, Engine, Finding, Outcome, Preset, Protected, Sighting, SightingKind, Thresholds, Time, Verdict,
+};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
@@ -30,6 +32,10 @@ use crate::{
 
 /// How often the kernel's maps are read, blocks swept and failures tried again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
+
+/// New connections that are logged one by one between two polls. More are a flood: writing each line would cost more
+/// than judging it, and nobody reads them.
+const CONNECTION_LINES_PER_POLL: u32 = 10_000;
 
 /// Events taken from the ring before the loop looks at its other triggers.
 const RING_BATCH: usize = 1024;
@@ -71,8 +77,11 @@ pub struct Daemon {
     metrics: Arc<Metrics>,
     health: Arc<Health>,
     log: Log,
+    preset: Preset,
     observe: bool,
     poll_complained: bool,
+    connection_lines: u32,
+    connections_unlogged: u64,
 }
 
 impl Daemon {
@@ -133,8 +142,11 @@ impl Daemon {
             metrics,
             health,
             log,
+            preset: settings.preset,
             observe: settings.observe,
             poll_complained: false,
+            connection_lines: 0,
+            connections_unlogged: 0,
         };
         daemon.take_network()?;
         daemon.poll();
@@ -150,7 +162,7 @@ impl Daemon {
             match self.next().await? {
                 Event::Stop(signal) => {
                     self.poll();
-                    info!("tcpcap stops on {signal}; blocked until now, and no longer: {}", self.enforcer.len());
+                    info!("tcpcap stops on {signal} and lets go of its blocks: {}", self.enforcer.len());
                     return Ok(());
                 }
                 Event::Kernel => self.take_events(),
@@ -200,7 +212,12 @@ impl Daemon {
             acted = self.enforce_from(acted);
         }
         for event in batch.iter().filter(|e| e.kind == kind::ATTEMPT) {
-            log_connection(event);
+            if self.connection_lines < CONNECTION_LINES_PER_POLL {
+                self.connection_lines += 1;
+                log_connection(event);
+            } else {
+                self.connections_unlogged += 1;
+            }
         }
         self.report();
         self.batch = batch;
@@ -322,6 +339,12 @@ impl Daemon {
             Err(e) => problem = Some(e.to_string()),
         }
         self.enforcer.retry(host::now());
+        self.connection_lines = 0;
+        let unlogged = std::mem::take(&mut self.connections_unlogged);
+        if unlogged > 0 {
+            self.metrics.connections_unlogged.inc_by(unlogged);
+            warn!(event = "flood", unlogged, "{unlogged} more new connections, too many to log each");
+        }
         if let Some(problem) = &problem {
             self.metrics.poll_errors.inc();
             if !self.poll_complained {
@@ -338,10 +361,11 @@ impl Daemon {
     }
 }
 
-/// `watching eth0 (native) for 3 own addresses`
+/// `watching eth0 (native) for 3 own addresses, balanced preset`
 impl fmt::Display for Daemon {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "watching {} for {} own addresses", self.interfaces, self.network.addresses.len())?;
+        let own = self.network.addresses.len();
+        write!(f, "watching {} for {own} own addresses, {} preset", self.interfaces, self.preset)?;
         if self.observe { f.write_str(", observing only") } else { Ok(()) }
     }
 }

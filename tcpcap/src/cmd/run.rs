@@ -43,6 +43,12 @@ async fn serve(settings: &Settings, log: Log) -> Result<(), Failure> {
     let server = Server::start(listener, shown)
         .map_err(|e| Failure::failed(format!("cannot start the HTTP server: {e}"), "raise the limit of threads"))?;
     info!("tcpcap ready: {daemon}; metrics on http://{}/metrics", settings.listen);
+    // After the other threads have been started: they have time.
+    if let Err(e) = host::hurry() {
+        info!(
+            "at normal priority ({e}; CAP_SYS_NICE is missing): on a busy host, scanners see more before they are dropped"
+        );
+    }
     let result = daemon.run().await;
     drop(daemon);
     drop(server);

@@ -87,6 +87,8 @@ pub struct Metrics {
     pub poll_seconds: Gauge<f64, AtomicU64>,
     /// Polls that failed in part.
     pub poll_errors: Counter,
+    /// New connections that were too many to be logged each.
+    pub connections_unlogged: Counter,
     /// Log lines dropped because the reader was too slow.
     pub log_lines_dropped: Counter,
 }
@@ -120,6 +122,7 @@ impl Default for Metrics {
             native_fallbacks: Counter::default(),
             poll_seconds: Gauge::default(),
             poll_errors: Counter::default(),
+            connections_unlogged: Counter::default(),
             log_lines_dropped: Counter::default(),
         };
         m.register();
@@ -184,6 +187,11 @@ impl Metrics {
         r.register("native_fallbacks", "Attachments that fell back to generic mode", self.native_fallbacks.clone());
         r.register("poll_seconds", "Duration of the last poll of the kernel's maps", self.poll_seconds.clone());
         r.register("poll_errors", "Polls that failed in part", self.poll_errors.clone());
+        r.register(
+            "connections_unlogged",
+            "New connections that were too many to be logged each",
+            self.connections_unlogged.clone(),
+        );
         r.register(
             "log_lines_dropped",
             "Log lines dropped because the reader was too slow",

@@ -44,7 +44,7 @@ fn nmap_is_stopped(args: &[&str], v6: bool) {
     drop(scan);
     let seen = answers.snapshot().unwrap().answered(from).len();
     assert!(seen <= threshold() + SLACK, "the scanner saw {seen} ports");
-    assert!(sensor.stop().contains("blocked until now, and no longer: 1"));
+    assert!(sensor.stop().contains("lets go of its blocks: 1"));
 }
 
 #[test]
