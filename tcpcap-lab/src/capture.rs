@@ -10,7 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use anyhow::Context;
@@ -44,6 +44,8 @@ pub struct Seen {
     /// TCP segments by destination.
     pub to: HashMap<IpAddr, u64>,
     attempts: HashMap<IpAddr, HashSet<Pair>>,
+    /// First and last of them.
+    attempt_times: HashMap<IpAddr, (SystemTime, SystemTime)>,
     answers: HashMap<IpAddr, HashSet<Pair>>,
 }
 
@@ -72,14 +74,27 @@ impl Seen {
         self.attempts.get(&scanner).into_iter().flatten().copied().collect()
     }
 
-    fn count(&mut self, frame: &[u8]) {
+    /// From the first SYN of this address to its last, by the kernel's clock. Behind an XDP program: how long it was
+    /// let in.
+    #[must_use]
+    pub fn trying_for(&self, scanner: IpAddr) -> Duration {
+        let times = self.attempt_times.get(&scanner);
+        times.and_then(|(first, last)| last.duration_since(*first).ok()).unwrap_or_default()
+    }
+
+    /// Counts a frame; `arrived` is asked for attempts only.
+    fn count(&mut self, frame: &[u8], arrived: impl FnOnce() -> SystemTime) {
         self.frames += 1;
         let Ok((network, segment)) = wire::parse(frame) else { return };
         let (from, to) = (network.from.to_ip(), network.to.to_ip());
         *self.from.entry(from).or_default() += 1;
         *self.to.entry(to).or_default() += 1;
         match segment.kind() {
-            Kind::Attempt => self.attempts.entry(from).or_default().insert((to, segment.to_port)),
+            Kind::Attempt => {
+                let at = arrived();
+                self.attempt_times.entry(from).and_modify(|times| times.1 = at).or_insert((at, at));
+                self.attempts.entry(from).or_default().insert((to, segment.to_port))
+            }
             Kind::Reply => self.answers.entry(to).or_default().insert((from, segment.from_port)),
             Kind::Probe | Kind::Segment => return,
         };
@@ -169,7 +184,7 @@ impl Shared {
             {
                 let mut seen = self.lock();
                 while let Some(len) = receive(socket, &mut frame)? {
-                    seen.count(&frame[..len]);
+                    seen.count(&frame[..len], || arrival(socket));
                 }
                 seen.lost += u64::from(take_statistics(socket)?.tp_drops);
             }
@@ -196,6 +211,20 @@ fn receive(socket: &OwnedFd, frame: &mut [u8]) -> io::Result<Option<usize>> {
     }
 }
 
+/// When the frame taken last reached the card.
+fn arrival(socket: &OwnedFd) -> SystemTime {
+    /// `SIOCGSTAMPNS`, which the libc crate lacks.
+    const REQUEST: libc::Ioctl = 0x8907;
+    let mut at = libc::timespec { tv_sec: 0, tv_nsec: 0 };
+    // SAFETY: the kernel writes one timespec.
+    let done = unsafe { libc::ioctl(socket.as_raw_fd(), REQUEST, &raw mut at) };
+    match (u64::try_from(at.tv_sec), u32::try_from(at.tv_nsec)) {
+        (Ok(seconds), Ok(nanos)) if done == 0 => SystemTime::UNIX_EPOCH + Duration::new(seconds, nanos),
+        // A kernel that does not say: now, which is a little late.
+        _ => SystemTime::now(),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -205,6 +234,7 @@ mod tests {
     fn attempts_and_answers_are_told_apart() {
         let (scanner, host) = ("192.0.2.1:40000", "198.51.100.1:80");
         let mut seen = Seen::default();
+        let mut now = SystemTime::UNIX_EPOCH;
         for frame in [
             Frame::tcp(scanner, host).flags(flag::SYN),
             Frame::tcp(scanner, host).flags(flag::SYN),
@@ -212,13 +242,16 @@ mod tests {
             Frame::tcp("198.51.100.1:81", scanner).flags(flag::RST | flag::ACK),
             Frame::tcp("198.51.100.1:82", scanner).flags(flag::ACK),
         ] {
-            seen.count(&frame.build());
+            now += Duration::from_millis(1);
+            seen.count(&frame.build(), || now);
         }
-        seen.count(&[0; 14]);
+        seen.count(&[0; 14], || now);
         let [scanner, host] = [scanner, host].map(|a| a.parse::<std::net::SocketAddr>().unwrap().ip());
         assert_eq!((seen.frames, seen.from(scanner), seen.to(scanner)), (6, 2, 3));
         assert_eq!(seen.tried(scanner), BTreeSet::from([(host, 80)]));
         assert_eq!(seen.answered(scanner), BTreeSet::from([(host, 80), (host, 81)]));
         assert!(seen.answered(host).is_empty());
+        assert_eq!(seen.trying_for(scanner), Duration::from_millis(1), "between the two SYNs");
+        assert_eq!(seen.trying_for(host), Duration::ZERO);
     }
 }

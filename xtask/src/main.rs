@@ -5,8 +5,10 @@ mod machine;
 mod needs;
 mod plan;
 mod run;
+mod sandbox;
 mod setup;
 mod step;
+mod sudo;
 mod suites;
 mod tally;
 mod test;
@@ -15,6 +17,10 @@ mod workspace;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tcpcap_lab::interrupt::Interrupted;
+
+/// As shells report a process that Ctrl-C ended.
+const INTERRUPTED: u8 = 130;
 
 #[derive(Parser)]
 #[command(name = "cargo xtask", bin_name = "cargo xtask", about = "The workspace's own tools")]
@@ -34,6 +40,10 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
+        Err(error) if error.downcast_ref::<Interrupted>().is_some() => {
+            eprintln!("interrupted; the sandbox has been cleared away");
+            ExitCode::from(INTERRUPTED)
+        }
         Err(error) => {
             eprintln!("error: {error:#}");
             ExitCode::FAILURE

@@ -1,6 +1,6 @@
 //! What there is to test, cheapest first. The tiers are those of the design.
 
-use crate::{needs::Part, workspace::Target};
+use crate::needs::Part;
 
 /// A set of tests that are built and run together.
 #[derive(Debug)]
@@ -17,8 +17,6 @@ pub(crate) struct Suite {
     pub(crate) root: bool,
     /// One test at a time: they share the machine's interfaces and name spaces.
     pub(crate) serial: bool,
-    /// It is an error that it does not exist. To be true for all once all are written.
-    pub(crate) required: bool,
 }
 
 /// Which targets of the packages.
@@ -45,7 +43,6 @@ pub(crate) const SUITES: &[Suite] = &[
         release: false,
         root: false,
         serial: false,
-        required: true,
     },
     Suite {
         name: "units",
@@ -56,18 +53,6 @@ pub(crate) const SUITES: &[Suite] = &[
         release: true,
         root: false,
         serial: false,
-        required: true,
-    },
-    Suite {
-        name: "cli",
-        tiers: &[1],
-        about: "the command line, as scripts see it",
-        packages: SENSOR,
-        targets: Targets::Test("cli"),
-        release: true,
-        root: false,
-        serial: false,
-        required: false,
     },
     Suite {
         name: "xdp_prog",
@@ -78,7 +63,16 @@ pub(crate) const SUITES: &[Suite] = &[
         release: true,
         root: true,
         serial: false,
-        required: false,
+    },
+    Suite {
+        name: "lab",
+        tiers: &[4],
+        about: "the network namespaces that the two below are played in",
+        packages: &["tcpcap-lab"],
+        targets: Targets::Test("lab"),
+        release: false,
+        root: true,
+        serial: true,
     },
     Suite {
         name: "e2e",
@@ -89,17 +83,20 @@ pub(crate) const SUITES: &[Suite] = &[
         release: true,
         root: true,
         serial: true,
-        required: false,
+    },
+    Suite {
+        name: "sandbox",
+        tiers: &[4],
+        about: "cargo xtask run, as a user runs it",
+        packages: &["xtask"],
+        targets: Targets::Test("sandbox"),
+        release: false,
+        root: true,
+        serial: true,
     },
 ];
 
 impl Suite {
-    /// Whether the workspace has it.
-    pub(crate) fn exists(&self, targets: &[Target]) -> bool {
-        let Targets::Test(name) = self.targets else { return true };
-        targets.iter().any(|t| t.kind == "test" && t.name == name && self.packages.contains(&t.package.as_str()))
-    }
-
     /// What must be installed for it.
     pub(crate) fn parts(&self) -> &'static [Part] {
         match (self.root, self.packages == SENSOR) {
@@ -110,7 +107,7 @@ impl Suite {
     }
 
     /// `cargo test` and what selects it.
-    pub(crate) fn cargo_args(&self, targets: &[Target]) -> Vec<&'static str> {
+    pub(crate) fn cargo_args(&self) -> Vec<&'static str> {
         let mut args = vec!["test", "--no-fail-fast"];
         if self.release {
             args.push("--release");
@@ -119,13 +116,7 @@ impl Suite {
         match self.targets {
             Targets::All => {}
             Targets::Test(name) => args.extend(["--test", name]),
-            Targets::Units => {
-                // Cargo refuses `--lib` for a package that has none.
-                if targets.iter().any(|t| t.kind == "lib" && self.packages.contains(&t.package.as_str())) {
-                    args.push("--lib");
-                }
-                args.push("--bins");
-            }
+            Targets::Units => args.extend(["--lib", "--bins"]),
         }
         args
     }
@@ -134,27 +125,6 @@ impl Suite {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn target(kind: &str, name: &str) -> Target {
-        Target { package: "tcpcap".to_owned(), kind: kind.to_owned(), name: name.to_owned() }
-    }
-
-    fn suite(name: &str) -> &'static Suite {
-        SUITES.iter().find(|s| s.name == name).unwrap()
-    }
-
-    #[test]
-    fn a_suite_exists_once_its_test_target_does() {
-        assert!(!suite("e2e").exists(&[target("test", "cli"), target("bin", "e2e")]));
-        assert!(suite("e2e").exists(&[target("test", "e2e")]));
-    }
-
-    #[test]
-    fn the_library_is_tested_where_there_is_one() {
-        let units = suite("units");
-        assert!(!units.cargo_args(&[target("bin", "tcpcap")]).contains(&"--lib"));
-        assert!(units.cargo_args(&[target("lib", "tcpcap")]).contains(&"--lib"));
-    }
 
     #[test]
     fn only_what_runs_as_root_wants_the_sandbox() {

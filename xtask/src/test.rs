@@ -1,7 +1,6 @@
 //! `cargo xtask test`: every tier of tests that exists, and what came of it.
 
 use std::{
-    env,
     io::{BufRead, BufReader, IsTerminal, Write, stdout},
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -9,16 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, bail};
-use serde_json::Value;
 
 use crate::{
     machine::{self, Root},
     needs::ALL,
     setup,
     step::seconds,
+    sudo,
     suites::{SUITES, Suite},
     tally::Tally,
-    workspace::{self, Target},
+    workspace,
 };
 
 /// Run the tests, cheapest first; those that need root through sudo
@@ -32,8 +31,8 @@ pub(crate) struct Test {
     args: Vec<String>,
 }
 
-/// A suite and, unless it is absent, what it did.
-type Outcome = (&'static Suite, Option<Tally>);
+/// A suite and what it did.
+type Outcome = (&'static Suite, Tally);
 
 impl Test {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
@@ -43,17 +42,15 @@ impl Test {
         if suites.is_empty() {
             bail!("no suite belongs to tier {:?}\n  tiers with suites: 1, 2, 3, 4, 6", self.tier);
         }
-        let targets = workspace::targets()?;
-        let parts: Vec<_> =
-            ALL.into_iter().filter(|p| suites.iter().any(|s| s.exists(&targets) && s.parts().contains(p))).collect();
+        let parts: Vec<_> = ALL.into_iter().filter(|p| suites.iter().any(|s| s.parts().contains(p))).collect();
         setup::ensure(&parts)?;
 
         let mut outcomes: Vec<Outcome> = Vec::new();
         for suite in suites {
-            outcomes.push((suite, self.suite(suite, &targets)?));
+            outcomes.push((suite, self.suite(suite)?));
         }
         let mut total = Tally::default();
-        outcomes.iter().filter_map(|(_, tally)| tally.as_ref()).for_each(|tally| total.add(tally));
+        outcomes.iter().for_each(|(_, tally)| total.add(tally));
         if total.ran() == 0 && total.failed == 0 {
             total.fail("no test ran at all");
         }
@@ -67,31 +64,23 @@ impl Test {
     }
 
     /// Builds and runs one suite. What goes wrong in it is counted, so that the next one still runs.
-    fn suite(&self, suite: &Suite, targets: &[Target]) -> anyhow::Result<Option<Tally>> {
-        let exists = suite.exists(targets);
-        if !exists && !suite.required {
-            return Ok(None);
-        }
+    fn suite(&self, suite: &Suite) -> anyhow::Result<Tally> {
         let profile = if suite.release { "release" } else { "dev" };
         let who = if suite.root { ", as root" } else { "" };
         println!("\n== {}: {} ({profile}{who})", suite.name, suite.about);
         let mut tally = Tally::default();
-        if exists {
-            self.build_and_run(suite, targets, &mut tally)?;
-        } else {
-            tally.fail("does not exist");
-        }
+        self.build_and_run(suite, &mut tally)?;
         // A name may well match in one suite only.
         if tally.ran() == 0 && self.args.is_empty() {
             tally.fail("ran no tests");
         }
         tally.failures.iter_mut().for_each(|failure| *failure = format!("{}: {failure}", suite.name));
         println!("\n-- {}: {} in {}", suite.name, tally.closing_line(), seconds(tally.building + tally.running));
-        Ok(Some(tally))
+        Ok(tally)
     }
 
-    fn build_and_run(&self, suite: &Suite, targets: &[Target], tally: &mut Tally) -> anyhow::Result<()> {
-        let args = suite.cargo_args(targets);
+    fn build_and_run(&self, suite: &Suite, tally: &mut Tally) -> anyhow::Result<()> {
+        let args = suite.cargo_args();
         let start = Instant::now();
         let built = build(&args)?;
         tally.building = start.elapsed();
@@ -136,32 +125,17 @@ fn build(args: &[&str]) -> anyhow::Result<Option<Vec<PathBuf>>> {
     if !out.status.success() {
         return Ok(None);
     }
-    let messages = String::from_utf8_lossy(&out.stdout);
-    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let tests = messages.filter(|m| m["profile"]["test"] == true);
-    Ok(Some(tests.filter_map(|m| m["executable"].as_str().map(PathBuf::from)).collect()))
+    Ok(Some(workspace::executables(&out.stdout, |m| m["profile"]["test"] == true)))
 }
 
 /// The test program as cargo would start it, but as root. `None` if that cannot be.
 fn as_root(program: &Path, package: &str) -> Option<Command> {
     let dir = workspace::root().join(package);
-    // What cargo sets, and what a user may have set for the tests; sudo drops the rest.
-    let passed_on = env::vars().filter(|(name, _)| name.starts_with("TCPCAP_") || name == "RUST_BACKTRACE");
-    let vars = passed_on.chain([("CARGO_MANIFEST_DIR".to_owned(), dir.display().to_string())]);
-    let mut command = match machine::root() {
-        Root::Already => {
-            let mut plain = Command::new(program);
-            plain.envs(vars);
-            plain
-        }
-        Root::Sudo => {
-            let mut sudo = Command::new("sudo");
-            sudo.arg("env").args(vars.map(|(name, value)| format!("{name}={value}"))).arg(program);
-            println!("through sudo: {}", program.display());
-            sudo
-        }
-        Root::Unavailable => return None,
-    };
+    let root = machine::root();
+    let mut command = sudo::as_root(root, program, [("CARGO_MANIFEST_DIR".to_owned(), dir.display().to_string())])?;
+    if root == Root::Sudo {
+        println!("through sudo: {}", program.display());
+    }
     command.current_dir(dir);
     Some(command)
 }
@@ -213,10 +187,7 @@ fn report(outcomes: &[Outcome], total: &Tally) {
     };
     for (suite, tally) in outcomes {
         let tiers = suite.tiers.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
-        match tally {
-            Some(tally) => row(suite.name, &tiers, tally),
-            None => println!("{:<12} {tiers:<8}  absent", suite.name),
-        }
+        row(suite.name, &tiers, tally);
     }
     row("total", "", total);
     if !total.failures.is_empty() {

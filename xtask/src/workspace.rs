@@ -6,7 +6,6 @@ use std::{
     process::Command,
 };
 
-use anyhow::{Context, bail};
 use serde_json::Value;
 
 /// The workspace's root directory.
@@ -34,32 +33,9 @@ pub(crate) fn cargo_command(args: &[&str]) -> Command {
     command
 }
 
-/// A target of a member: package, kind such as `lib`, `bin` or `test`, and name.
-pub(crate) struct Target {
-    pub(crate) package: String,
-    pub(crate) kind: String,
-    pub(crate) name: String,
-}
-
-/// Every target of every member.
-///
-/// # Errors
-/// When cargo cannot read the workspace.
-pub(crate) fn targets() -> anyhow::Result<Vec<Target>> {
-    let mut metadata = cargo_command(&["metadata", "--no-deps", "--format-version", "1"]);
-    let out = metadata.output().context("cannot run cargo")?;
-    if !out.status.success() {
-        bail!("cargo metadata fails: {}", String::from_utf8_lossy(&out.stderr).trim());
-    }
-    let metadata: Value = serde_json::from_slice(&out.stdout).context("cargo metadata is not JSON")?;
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
-    let mut targets = Vec::new();
-    for package in list(&metadata["packages"]) {
-        for target in list(&package["targets"]) {
-            let (package, kind, name) = (text(&package["name"]), text(&target["kind"][0]), text(&target["name"]));
-            targets.push(Target { package, kind, name });
-        }
-    }
-    Ok(targets)
+/// The executables that cargo names in its JSON messages, of the artifacts that are wanted.
+pub(crate) fn executables(messages: &[u8], wanted: impl Fn(&Value) -> bool) -> Vec<PathBuf> {
+    let messages = String::from_utf8_lossy(messages);
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    messages.filter(wanted).filter_map(|m| m["executable"].as_str().map(PathBuf::from)).collect()
 }
