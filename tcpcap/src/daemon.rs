@@ -1,6 +1,6 @@
 //! The daemon: one loop over one closed list of triggers. Nothing else writes blocks, settings or lists.
 
-use std::{fmt, future, sync::Arc, time::Duration};
+use std::{collections::VecDeque, fmt, future, sync::Arc, time::Duration};
 
 use tcpcap_common::{
     Addr,
@@ -37,8 +37,14 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// than judging it, and nobody reads them.
 const CONNECTION_LINES_PER_POLL: u32 = 10_000;
 
-/// Events taken from the ring before the loop looks at its other triggers.
+/// Events taken from the ring at once.
 const RING_BATCH: usize = 1024;
+
+/// Events taken from the ring, roughly, before the loop looks at its other triggers.
+const RING_TURN: usize = 16 * RING_BATCH;
+
+/// Lines written before the ring is looked at again.
+const LINES_AT_ONCE: usize = 4;
 
 /// Everything that wakes the loop.
 enum Event {
@@ -73,6 +79,8 @@ pub struct Daemon {
     interrupt: Signal,
     terminate: Signal,
     batch: Vec<record::Event>,
+    /// New connections judged and not yet logged; empty between two turns of the loop.
+    to_log: VecDeque<record::Event>,
     verdicts: Vec<Verdict>,
     metrics: Arc<Metrics>,
     health: Arc<Health>,
@@ -138,6 +146,7 @@ impl Daemon {
             interrupt,
             terminate,
             batch: Vec::with_capacity(RING_BATCH),
+            to_log: VecDeque::new(),
             verdicts: Vec::new(),
             metrics,
             health,
@@ -201,27 +210,48 @@ impl Daemon {
         }
     }
 
-    /// Judges what came out of the ring, each event at once; what is logged of it waits until all are judged.
+    /// Judges what comes out of the ring, each event at once. Logging waits while there is something to judge: writing a
+    /// line takes as long as several verdicts, and a scanner uses the time.
     fn take_events(&mut self) {
-        let batch = std::mem::take(&mut self.batch);
-        self.metrics.events_read.inc_by(batch.len() as u64);
-        metrics::set(&self.metrics.events_misshapen, self.ring.misshapen);
-        let mut acted = 0;
-        for event in &batch {
-            self.engine.see(&sighting(event), &self.protected, &mut self.verdicts);
-            acted = self.enforce_from(acted);
+        let mut taken = 0;
+        loop {
+            taken += self.batch.len();
+            self.judge();
+            if taken < RING_TURN {
+                self.ring.take(&mut self.batch, RING_BATCH);
+            }
+            if self.batch.is_empty() {
+                if self.to_log.is_empty() {
+                    break;
+                }
+                let some = self.to_log.len().min(LINES_AT_ONCE);
+                self.to_log.drain(..some).for_each(|event| log_connection(&event));
+            }
         }
-        for event in batch.iter().filter(|e| e.kind == kind::ATTEMPT) {
+        self.report();
+        metrics::set(&self.metrics.events_misshapen, self.ring.misshapen);
+    }
+
+    /// Judges a batch of events, and empties it.
+    fn judge(&mut self) {
+        self.metrics.events_read.inc_by(self.batch.len() as u64);
+        let mut batch = std::mem::take(&mut self.batch);
+        for event in batch.drain(..) {
+            let acted = self.verdicts.len();
+            self.engine.see(&sighting(&event), &self.protected, &mut self.verdicts);
+            self.enforce_from(acted);
+            if event.kind != kind::ATTEMPT {
+                continue;
+            }
             if self.connection_lines < CONNECTION_LINES_PER_POLL {
                 self.connection_lines += 1;
-                log_connection(event);
+                self.to_log.push_back(event);
             } else {
                 self.connections_unlogged += 1;
             }
         }
-        self.report();
+        // Its memory is used again.
         self.batch = batch;
-        self.batch.clear();
     }
 
     /// Lets the detector make the checks that are due.
@@ -231,8 +261,8 @@ impl Daemon {
         self.report();
     }
 
-    /// Writes the blocks among the verdicts from the given one on; returns how many verdicts there are.
-    fn enforce_from(&mut self, first: usize) -> usize {
+    /// Writes the blocks among the verdicts from the given one on.
+    fn enforce_from(&mut self, first: usize) {
         for verdict in &self.verdicts[first..] {
             if let Some(until) = verdict.decision.entry_until() {
                 let finding = &verdict.finding;
@@ -246,7 +276,6 @@ impl Daemon {
                 self.metrics.event_to_block.observe(host::now().since(finding.time).as_secs_f64());
             }
         }
-        self.verdicts.len()
     }
 
     /// Counts and logs the verdicts, and is done with them.

@@ -39,19 +39,30 @@ impl Ring {
     /// The ring can no longer be polled.
     pub async fn read(&mut self, events: &mut Vec<Event>, limit: usize) -> io::Result<()> {
         let mut ready = self.fd.readable_mut().await?;
-        let ring = ready.get_inner_mut();
-        for _ in 0..limit {
-            let Some(record) = ring.next() else {
-                ready.clear_ready();
-                return Ok(());
-            };
-            if record.len() == size_of::<Event>() {
-                // SAFETY: the length is an event's, and an event has no forbidden bit patterns.
-                events.push(unsafe { record.as_ptr().cast::<Event>().read_unaligned() });
-            } else {
-                self.misshapen += 1;
-            }
+        if drain(ready.get_inner_mut(), events, limit, &mut self.misshapen) {
+            ready.clear_ready();
         }
         Ok(())
     }
+
+    /// Appends at most `limit` events to `events`, without waiting for any.
+    pub fn take(&mut self, events: &mut Vec<Event>, limit: usize) {
+        drain(self.fd.get_mut(), events, limit, &mut self.misshapen);
+    }
+}
+
+/// Takes events out; says whether the ring is empty now.
+fn drain(ring: &mut RingBuf<MapData>, events: &mut Vec<Event>, limit: usize, misshapen: &mut u64) -> bool {
+    for _ in 0..limit {
+        let Some(record) = ring.next() else {
+            return true;
+        };
+        if record.len() == size_of::<Event>() {
+            // SAFETY: the length is an event's, and an event has no forbidden bit patterns.
+            events.push(unsafe { record.as_ptr().cast::<Event>().read_unaligned() });
+        } else {
+            *misshapen += 1;
+        }
+    }
+    false
 }
