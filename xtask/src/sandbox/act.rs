@@ -74,10 +74,12 @@ pub(super) fn scan(
     })?;
     let (dropped, would_drop) = (after.dropped() - before.dropped(), would_drop(&after) - would_drop(&before));
     voice.say(&format!(
-        "{} packets have come since tcpcap's decision: {} reached the host, and the card dropped {}.",
+        "{} packets have come since tcpcap's decision: {} reached the host. Its count of dropped packets went from {} to \
+         {}.",
         number(sent),
         if arrived == 0 { "none".to_owned() } else { number(arrived) },
-        number(dropped)
+        number(before.dropped()),
+        number(after.dropped())
     ));
     Ok(Outcome { decision, seen, sent, arrived, dropped, would_drop })
 }
