@@ -91,7 +91,7 @@ impl Run {
 }
 
 /// Builds tcpcap, and asks cargo where it is.
-fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
     step::run("tcpcap", "built", "see the messages above", &mut cargo_command(&BUILD))?;
     let mut again = cargo_command(&BUILD);
     again.arg("--message-format=json-render-diagnostics").stderr(Stdio::null());

@@ -15,6 +15,8 @@ pub(crate) struct Suite {
     pub(crate) release: bool,
     /// Its programs are run as root.
     pub(crate) root: bool,
+    /// Its programs are told of the tcpcap that was built, in `TCPCAP_BUILT`: as root they may have no cargo to ask.
+    pub(crate) shows_tcpcap: bool,
     /// One test at a time: they share the machine's interfaces and name spaces.
     pub(crate) serial: bool,
 }
@@ -42,6 +44,7 @@ pub(crate) const SUITES: &[Suite] = &[
         targets: Targets::All,
         release: false,
         root: false,
+        shows_tcpcap: false,
         serial: false,
     },
     Suite {
@@ -52,6 +55,7 @@ pub(crate) const SUITES: &[Suite] = &[
         targets: Targets::Units,
         release: true,
         root: false,
+        shows_tcpcap: false,
         serial: false,
     },
     Suite {
@@ -62,6 +66,7 @@ pub(crate) const SUITES: &[Suite] = &[
         targets: Targets::Test("xdp_prog"),
         release: true,
         root: true,
+        shows_tcpcap: false,
         serial: false,
     },
     Suite {
@@ -72,6 +77,7 @@ pub(crate) const SUITES: &[Suite] = &[
         targets: Targets::Test("lab"),
         release: false,
         root: true,
+        shows_tcpcap: false,
         serial: true,
     },
     Suite {
@@ -82,16 +88,18 @@ pub(crate) const SUITES: &[Suite] = &[
         targets: Targets::Test("e2e"),
         release: true,
         root: true,
+        shows_tcpcap: false,
         serial: true,
     },
     Suite {
         name: "sandbox",
         tiers: &[4],
-        about: "cargo xtask run, as a user runs it",
+        about: "the show of cargo xtask run, to its end and interrupted",
         packages: &["xtask"],
         targets: Targets::Test("sandbox"),
         release: false,
         root: true,
+        shows_tcpcap: true,
         serial: true,
     },
 ];

@@ -12,7 +12,7 @@ use anyhow::{Context, bail};
 use crate::{
     machine::{self, Root},
     needs::ALL,
-    setup,
+    run, setup,
     step::seconds,
     sudo,
     suites::{SUITES, Suite},
@@ -88,10 +88,11 @@ impl Test {
             tally.fail("does not compile");
             return Ok(());
         };
+        let shown = if suite.shows_tcpcap { Some(run::build()?) } else { None };
         let start = Instant::now();
         if suite.root {
             for program in &programs {
-                match as_root(program, suite.packages[0]) {
+                match as_root(program, suite.packages[0], shown.as_deref()) {
                     Some(mut command) => stream(command.args(self.harness_args(suite)), tally)?,
                     None => tally.fail("needs root, and there is no sudo to ask"),
                 }
@@ -129,10 +130,12 @@ fn build(args: &[&str]) -> anyhow::Result<Option<Vec<PathBuf>>> {
 }
 
 /// The test program as cargo would start it, but as root. `None` if that cannot be.
-fn as_root(program: &Path, package: &str) -> Option<Command> {
+fn as_root(program: &Path, package: &str, shown: Option<&Path>) -> Option<Command> {
     let dir = workspace::root().join(package);
     let root = machine::root();
-    let mut command = sudo::as_root(root, program, [("CARGO_MANIFEST_DIR".to_owned(), dir.display().to_string())])?;
+    let vars = [("CARGO_MANIFEST_DIR", Some(dir.as_path())), ("TCPCAP_BUILT", shown)];
+    let vars = vars.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?.display().to_string())));
+    let mut command = sudo::as_root(root, program, vars)?;
     if root == Root::Sudo {
         println!("through sudo: {}", program.display());
     }
