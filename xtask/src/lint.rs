@@ -10,6 +10,7 @@ use crate::{
     needs::Part,
     setup,
     step::{self, line},
+    suites::{SUITES, Targets},
     workspace::{self, cargo_command},
 };
 
@@ -41,6 +42,7 @@ impl Lint {
         // The eBPF crate too: it also compiles for the host, where clippy is at hand in every installation.
         let clippy = ["clippy", "--workspace", "--all-targets", "--", "-D", "warnings"];
         check("clippy", "see the messages above", &mut cargo_command(&clippy))?;
+        check("clippy, root's tests", "see the messages above", &mut clippy_tests_of_root())?;
         check("eBPF for its target", "see the messages above", &mut ebpf_without_warnings()?)?;
         check("rustdoc", "see the messages above", &mut rustdoc())?;
 
@@ -58,6 +60,19 @@ impl Lint {
         }
         bail!("failed: {}\n  the remedies stand above", bad.join(", "))
     }
+}
+
+/// The test targets that cargo leaves out of "all", because they need root.
+fn clippy_tests_of_root() -> Command {
+    let mut clippy = cargo_command(&["clippy"]);
+    for suite in SUITES {
+        if let Targets::Test(name) = suite.targets {
+            clippy.args(suite.packages.iter().flat_map(|package| ["--package", *package]));
+            clippy.args(["--test", name]);
+        }
+    }
+    clippy.args(["--", "-D", "warnings"]);
+    clippy
 }
 
 /// The build that tcpcap's build script makes, whose warnings cargo does not show.

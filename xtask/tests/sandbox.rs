@@ -1,4 +1,4 @@
-//! The sandbox of `cargo xtask run`. Needs root and, in TCPCAP_BUILT, the tcpcap to show; fails without. `cargo xtask
+//! The sandbox of `cargo xtask run`. Needs root and, in `TCPCAP_BUILT`, the tcpcap to show; fails without. `cargo xtask
 //! test` sees to both.
 
 use std::{env, fs, process::Command, time::Duration};
