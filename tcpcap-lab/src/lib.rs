@@ -19,7 +19,7 @@
 //! ```
 
 pub mod capture;
-pub mod counters;
+pub mod card;
 pub mod frame;
 pub mod http;
 pub mod inject;
@@ -37,7 +37,7 @@ mod sweep;
 pub mod wait;
 
 pub use capture::Capture;
-pub use counters::Counters;
+pub use card::Counters;
 pub use frame::Frame;
 pub use inject::Injector;
 pub use lab::{End, Lab, Veth};

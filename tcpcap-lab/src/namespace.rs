@@ -12,22 +12,13 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    counters::{self, Counters},
+    card::{self, Card, Counters},
     ip::ip,
 };
 
 /// A namespace; a cheap handle. The [`crate::Lab`] that made it removes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Namespace(Arc<str>);
-
-/// A card's index and hardware address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Card {
-    /// Index within its namespace.
-    pub index: u32,
-    /// Ethernet address.
-    pub mac: [u8; 6],
-}
 
 impl Namespace {
     pub(crate) fn new(name: &str) -> Self {
@@ -104,7 +95,7 @@ impl Namespace {
     /// # Errors
     /// When there is no card of that name.
     pub fn card(&self, name: &str) -> anyhow::Result<Card> {
-        let found = self.enter(|| counters::card(name))?;
+        let found = self.enter(|| card::look_up(name))?;
         found.with_context(|| format!("{self} has no card {name}"))
     }
 
@@ -114,7 +105,7 @@ impl Namespace {
     /// When there is no card of that name.
     pub fn counters(&self, card: &str) -> anyhow::Result<Counters> {
         let table = self.enter(|| fs::read_to_string("/proc/thread-self/net/dev"))??;
-        match counters::parse(&table, card) {
+        match card::parse(&table, card) {
             Some(counters) => Ok(counters),
             None => bail!("{self} has no card {card}"),
         }

@@ -1,4 +1,4 @@
-//! What a card itself has counted: the figure that ours are held against.
+//! A card as its namespace knows it, and what it has counted itself: the figure that ours are held against.
 
 use std::{
     ffi::CString,
@@ -6,7 +6,14 @@ use std::{
     os::fd::{AsRawFd, FromRawFd, OwnedFd},
 };
 
-use crate::namespace::Card;
+/// A card's index and hardware address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Card {
+    /// Index within its namespace.
+    pub index: u32,
+    /// Ethernet address.
+    pub mac: [u8; 6],
+}
 
 /// A card's own counters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -40,7 +47,7 @@ pub(crate) fn parse(table: &str, card: &str) -> Option<Counters> {
 }
 
 /// Looks a card of this thread's namespace up.
-pub(crate) fn card(name: &str) -> io::Result<Card> {
+pub(crate) fn look_up(name: &str) -> io::Result<Card> {
     let c_name = CString::new(name)?;
     // SAFETY: the pointer is to a string that ends with a zero byte.
     let index = unsafe { libc::if_nametoindex(c_name.as_ptr()) };
