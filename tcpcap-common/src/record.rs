@@ -65,6 +65,10 @@ pub struct Block {
 pub mod reason {
     /// The port scan rule.
     pub const PORT_SCAN: u32 = 1;
+    /// The same rule, over many addresses.
+    pub const SWEEP: u32 = 2;
+    /// The stealth rule.
+    pub const STEALTH: u32 = 3;
 }
 
 /// What the kernel counts about a source. Least recently used records give way.

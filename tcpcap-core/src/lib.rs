@@ -11,7 +11,7 @@ pub mod source;
 pub mod time;
 
 pub use decide::{Decision, Outcome, Protected, Suppression};
-pub use detect::{Finding, Preset, Thresholds};
+pub use detect::{Finding, Preset, Rule, Thresholds};
 pub use engine::{Config, Engine, Stats, Verdict};
 pub use sighting::{Sighting, SightingKind};
 pub use source::{IPV6_PREFIX_LEN, Source};

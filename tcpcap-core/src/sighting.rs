@@ -30,7 +30,7 @@ pub enum SightingKind {
     Attempt,
     /// The ACK that completes a handshake on the 4-tuple of an earlier attempt.
     Completion,
-    /// A segment that no honest stack sends first. Carried for the stealth rule; no rule reads it yet.
+    /// A segment that no honest stack sends first.
     Probe {
         /// TCP flags, as in [`tcpcap_common::wire::flag`].
         flags: u8,

@@ -7,7 +7,7 @@ use tcpcap_common::{
     record::{self, Block, kind},
 };
 use tcpcap_core::{
-    Config, Engine, Finding, Outcome, Preset, Protected, Sighting, SightingKind, Thresholds, Time, Verdict,
+    Config, Engine, Finding, Outcome, Preset, Protected, Rule, Sighting, SightingKind, Thresholds, Time, Verdict,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -269,7 +269,7 @@ impl Daemon {
                 let block = Block {
                     until: until.as_nanos(),
                     since: finding.time.as_nanos(),
-                    reason: record::reason::PORT_SCAN,
+                    reason: reason(finding.rule),
                     ..Block::default()
                 };
                 self.enforcer.block(finding.source, block);
@@ -281,7 +281,7 @@ impl Daemon {
     /// Counts and logs the verdicts, and is done with them.
     fn report(&mut self) {
         for Verdict { finding, decision } in self.verdicts.drain(..) {
-            self.metrics.count_finding(finding.rule, finding.window);
+            self.metrics.count_finding(finding.rule.name(), finding.window);
             self.metrics.count_decision(decision.outcome.name());
             log_finding(&finding);
             let source = finding.source;
@@ -415,9 +415,17 @@ fn log_connection(e: &record::Event) {
     info!(event = "connection", %from, %to, "New connection: {from} -> {to}");
 }
 
+fn reason(rule: Rule) -> u32 {
+    match rule {
+        Rule::PortScan => record::reason::PORT_SCAN,
+        Rule::Sweep => record::reason::SWEEP,
+        Rule::Stealth => record::reason::STEALTH,
+    }
+}
+
 fn log_finding(f: &Finding) {
     info!(
-        event = "finding", source = %f.source, rule = f.rule, window = f.window, count = f.count, threshold = f.threshold,
-        verified = f.verified, "Port scan detected: {} -> {} on ports {}", f.source, f.targets_text(), f.ports_text()
+        event = "finding", source = %f.source, rule = f.rule.name(), window = f.window, count = f.count, threshold = f.threshold,
+        verified = f.verified, "{f}"
     );
 }

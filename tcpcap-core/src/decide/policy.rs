@@ -141,7 +141,7 @@ mod tests {
         Finding {
             time: Time::from_secs(secs),
             source: source(n),
-            rule: "port-scan",
+            rule: crate::detect::Rule::PortScan,
             window: "burst",
             count: 32,
             threshold: 32,

@@ -1,22 +1,24 @@
 //! Detection: sightings go in, findings come out.
 //!
 //! [`Detector`] keeps what is known about each source, within a bound ([`MAX_SOURCES`]), and asks each rule whether it
-//! fires. One rule is one file that states it in a sentence: [`port_scan`].
+//! fires. One rule is one file that states it in a sentence: [`port_scan`], [`stealth`].
 
 mod finding;
 mod pairs;
 pub mod port_scan;
 mod preset;
+pub mod stealth;
 mod table;
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, time::Duration};
 
-pub use finding::{Finding, SAMPLE};
+pub use finding::{Finding, Rule, SAMPLE};
 pub use preset::{Preset, Thresholds};
 
 use crate::{Sighting, SightingKind, Source, Time};
 use pairs::Pairs;
 use port_scan::PortScan;
+use stealth::Probes;
 use table::Table;
 
 /// How many sources are kept. At most 3 KB for one that scans, 200 bytes for one that came once.
@@ -26,6 +28,7 @@ pub const MAX_SOURCES: usize = 65_536;
 #[derive(Debug)]
 pub(crate) struct Record {
     pairs: Pairs,
+    probes: Probes,
     /// Its latest sighting.
     last_seen: Time,
     /// Attempts since the record was made.
@@ -34,7 +37,7 @@ pub(crate) struct Record {
     first_completion: Option<Time>,
     /// When the rule looks at it again without being asked by a sighting.
     check_at: Option<Time>,
-    /// The rule has fired and says nothing more about the source before this.
+    /// A rule has fired, and nothing about the source counts before this.
     quiet_until: Time,
 }
 
@@ -42,6 +45,7 @@ impl Record {
     fn new(now: Time) -> Self {
         Self {
             pairs: Pairs::default(),
+            probes: Probes::default(),
             last_seen: now,
             attempts: 0,
             first_completion: None,
@@ -49,12 +53,23 @@ impl Record {
             quiet_until: Time::ZERO,
         }
     }
+
+    /// Whether the source had completed a handshake before a window that ends now began: then its address is real, and
+    /// a scanner cannot buy that along the way.
+    fn was_verified_before(&self, now: Time, window: Duration) -> bool {
+        self.first_completion.is_some_and(|at| now.since(at) > window)
+    }
 }
+
+/// A source of which nothing was seen for this long is forgotten, unless it has left something incomplete. Longer than
+/// the shorter windows, for the sake of [`Finding::verified`].
+const MEMORY: Duration = Duration::from_secs(600);
 
 /// Knows every source of late, and names those that scan.
 #[derive(Debug)]
 pub struct Detector {
     port_scan: PortScan,
+    stealth: stealth::Limits,
     table: Table,
     /// When which source is due for a look: one entry a source at most.
     checks: BTreeSet<(Time, Source)>,
@@ -69,6 +84,7 @@ impl Detector {
     pub fn new(thresholds: Thresholds, max_sources: usize) -> Self {
         Self {
             port_scan: PortScan::new(thresholds.port_scan),
+            stealth: thresholds.stealth,
             table: Table::new(max_sources),
             checks: BTreeSet::new(),
             now: Time::ZERO,
@@ -89,18 +105,27 @@ impl Detector {
         }
         let record = self.table.get_or_make(sighting.source, now);
         record.last_seen = now;
+        // What would not have come through is not counted.
+        if now < record.quiet_until {
+            return;
+        }
         let pair = (sighting.to, sighting.to_port);
         match sighting.kind {
             SightingKind::Attempt => {
                 record.attempts += 1;
-                record.pairs.attempt(pair, now, self.port_scan.window(), self.port_scan.capacity());
+                record.pairs.attempt(pair, now, self.port_scan.keep());
                 self.judge(sighting.source, found);
             }
             SightingKind::Completion => {
                 record.first_completion.get_or_insert(now);
                 record.pairs.complete(pair);
             }
-            SightingKind::Probe { .. } => {}
+            SightingKind::Probe { flags } => {
+                record.probes.note(pair, flags, now);
+                if let Some(finding) = stealth::judge(self.stealth, sighting.source, record, now) {
+                    self.report(finding, found);
+                }
+            }
         }
     }
 
@@ -116,12 +141,11 @@ impl Detector {
             }
             self.judge(source, found);
         }
-        let memory = self.port_scan.memory();
-        if self.now.since(self.swept) >= memory / 4 {
+        if self.now.since(self.swept) >= MEMORY / 4 {
             self.swept = self.now;
-            let (now, checks) = (self.now, &mut self.checks);
+            let (now, checks, memory) = (self.now, &mut self.checks, self.port_scan.keep().memory);
             self.table.retain(|source, record| {
-                let keep = now.since(record.last_seen) < memory;
+                let keep = now.since(record.last_seen) < MEMORY || record.pairs.has_incomplete(now, memory);
                 if !keep && let Some(at) = record.check_at {
                     checks.remove(&(at, source));
                 }
@@ -151,17 +175,8 @@ impl Detector {
     fn judge(&mut self, source: Source, found: &mut impl FnMut(Finding) -> Time) {
         let now = self.now;
         let Some(record) = self.table.get(source) else { return };
-        if now < record.quiet_until {
-            return;
-        }
         match self.port_scan.judge(source, record, now) {
-            port_scan::Verdict::Fires(finding) => {
-                record.pairs.clear();
-                if let Some(at) = record.check_at.take() {
-                    self.checks.remove(&(at, source));
-                }
-                record.quiet_until = found(finding);
-            }
+            port_scan::Verdict::Fires(finding) => self.report(finding, found),
             port_scan::Verdict::LookAgain(at) => {
                 if record.check_at.is_none_or(|before| at < before) {
                     if let Some(before) = record.check_at.replace(at) {
@@ -171,6 +186,19 @@ impl Detector {
                 }
             }
             port_scan::Verdict::Quiet => {}
+        }
+    }
+
+    /// Hands a finding on, and begins anew with its source.
+    fn report(&mut self, finding: Finding, found: &mut impl FnMut(Finding) -> Time) {
+        let source = finding.source;
+        let quiet_until = found(finding);
+        let Some(record) = self.table.get(source) else { return };
+        record.pairs.clear();
+        record.probes.clear();
+        record.quiet_until = quiet_until;
+        if let Some(at) = record.check_at.take() {
+            self.checks.remove(&(at, source));
         }
     }
 }

@@ -12,12 +12,23 @@ pub(super) struct Pair {
     pub(super) to: Addr,
     pub(super) port: u16,
     /// The source has completed a handshake here: it is in use, not under scan, however often it is tried again. Until
-    /// it has been left alone for a window.
+    /// it has been left alone for as long as pairs are kept.
     pub(super) completed: bool,
-    /// First attempt of those in the window.
+    /// First attempt since the last pause.
     pub(super) first: Time,
     /// Latest attempt.
     pub(super) last: Time,
+}
+
+/// What of a source's pairs is kept.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Keep {
+    /// After so long a pause a pair that is tried again is as fresh as a new one: its handshake takes a while.
+    pub(super) pause: Duration,
+    /// For how long.
+    pub(super) memory: Duration,
+    /// How many.
+    pub(super) capacity: usize,
 }
 
 /// A source's pairs of late. Small, so that a walk is cheaper than an index would be.
@@ -25,14 +36,17 @@ pub(super) struct Pair {
 pub(super) struct Pairs(Vec<Pair>);
 
 impl Pairs {
-    /// Notes an attempt. Pairs last tried longer than `window` ago are forgotten. When `capacity` is reached all the
-    /// same, a completed pair gives way, else the one that was tried longest ago: an honest source has few incomplete
-    /// ones, and for a scanner the rule has long fired.
-    pub(super) fn attempt(&mut self, (to, port): (Addr, u16), now: Time, window: Duration, capacity: usize) {
+    /// Notes an attempt. Pairs last tried longer than `keep.memory` ago are forgotten. When `keep.capacity` is reached
+    /// all the same, a completed pair gives way, else the one that was tried longest ago: an honest source has few
+    /// incomplete ones, and for a scanner the rule has long fired.
+    pub(super) fn attempt(&mut self, (to, port): (Addr, u16), now: Time, keep: Keep) {
+        let Keep { pause, memory, capacity } = keep;
         if let Some(pair) = self.0.iter_mut().find(|p| p.port == port && p.to == to) {
-            if now.since(pair.last) > window {
-                (pair.first, pair.completed) = (now, false);
+            let since = now.since(pair.last);
+            if since > pause {
+                pair.first = now;
             }
+            pair.completed &= since <= memory;
             pair.last = now;
             return;
         }
@@ -40,7 +54,7 @@ impl Pairs {
             // Most sources come once: room for one, not for the four that a vector begins with.
             self.0.reserve_exact(1);
         } else if self.0.len() == self.0.capacity() {
-            self.0.retain(|p| now.since(p.last) <= window);
+            self.0.retain(|p| now.since(p.last) <= memory);
         }
         if self.0.len() >= capacity
             && let Some(least) = (0..self.0.len()).min_by_key(|&i| (!self.0[i].completed, self.0[i].last))
@@ -62,6 +76,11 @@ impl Pairs {
         self.0.iter().filter(move |p| !p.completed && now.since(p.last) <= window)
     }
 
+    /// Whether one of them was tried of late, and not completed.
+    pub(super) fn has_incomplete(&self, now: Time, window: Duration) -> bool {
+        self.incomplete(now, window).next().is_some()
+    }
+
     /// How many are kept, completed ones too.
     pub(super) fn len(&self) -> usize {
         self.0.len()
@@ -78,6 +97,7 @@ mod tests {
     use super::*;
 
     const WINDOW: Duration = Duration::from_secs(60);
+    const KEEP: Keep = Keep { pause: WINDOW, memory: WINDOW, capacity: 8 };
     const TO: Addr = Addr::from_v4_word(1);
 
     fn incomplete(pairs: &Pairs, now: u64) -> usize {
@@ -87,7 +107,7 @@ mod tests {
     #[test]
     fn a_pair_counts_once_however_often_it_is_tried() {
         let mut pairs = Pairs::default();
-        (0..50).for_each(|s| pairs.attempt((TO, 80), Time::from_secs(s), WINDOW, 8));
+        (0..50).for_each(|s| pairs.attempt((TO, 80), Time::from_secs(s), KEEP));
         assert_eq!(incomplete(&pairs, 50), 1);
         assert_eq!(incomplete(&pairs, 109), 1, "60 s after the last attempt");
         assert_eq!(incomplete(&pairs, 110), 0);
@@ -96,24 +116,36 @@ mod tests {
     #[test]
     fn a_completed_pair_stays_completed_when_it_is_tried_again() {
         let mut pairs = Pairs::default();
-        pairs.attempt((TO, 80), Time::ZERO, WINDOW, 8);
+        pairs.attempt((TO, 80), Time::ZERO, KEEP);
         pairs.complete((TO, 80));
-        pairs.attempt((TO, 80), Time::from_secs(1), WINDOW, 8);
+        pairs.attempt((TO, 80), Time::from_secs(1), KEEP);
         assert_eq!(incomplete(&pairs, 1), 0);
+    }
+
+    #[test]
+    fn after_a_pause_a_pair_is_fresh_and_still_completed_until_it_is_forgotten() {
+        let keep = Keep { memory: WINDOW * 10, ..KEEP };
+        let mut pairs = Pairs::default();
+        pairs.attempt((TO, 80), Time::ZERO, keep);
+        pairs.complete((TO, 80));
+        pairs.attempt((TO, 80), Time::from_secs(100), keep);
+        assert_eq!((pairs.0[0].first, pairs.0[0].completed), (Time::from_secs(100), true));
+        pairs.attempt((TO, 80), Time::from_secs(701), keep);
+        assert!(!pairs.0[0].completed);
     }
 
     #[test]
     fn the_set_is_bounded_and_completed_pairs_give_way_first() {
         let mut pairs = Pairs::default();
         for port in 0..8 {
-            pairs.attempt((TO, port), Time::from_secs(u64::from(port)), WINDOW, 8);
+            pairs.attempt((TO, port), Time::from_secs(u64::from(port)), KEEP);
         }
         pairs.complete((TO, 5));
-        pairs.attempt((TO, 100), Time::from_secs(9), WINDOW, 8);
+        pairs.attempt((TO, 100), Time::from_secs(9), KEEP);
         assert_eq!((pairs.len(), incomplete(&pairs, 9)), (8, 8));
-        pairs.attempt((TO, 101), Time::from_secs(9), WINDOW, 8);
+        pairs.attempt((TO, 101), Time::from_secs(9), KEEP);
         assert!(pairs.incomplete(Time::from_secs(9), WINDOW).all(|p| p.port != 0), "the oldest gave way");
-        (0..10_000).for_each(|port| pairs.attempt((TO, port), Time::from_secs(10), WINDOW, 8));
+        (0..10_000).for_each(|port| pairs.attempt((TO, port), Time::from_secs(10), KEEP));
         assert_eq!(pairs.len(), 8);
     }
 }

@@ -1,40 +1,50 @@
 //! The port scan rule: a source scans when it tries many (own address, port) pairs and completes none of them.
 //!
-//! Two windows over one set of incomplete pairs: *burst* counts at once and stops a fast scan while it runs; *fast*
-//! waits until a pair is a second old, so that a long round trip makes nobody suspect, and weighs it. Weights as in
-//! scanlogd and xtables-addons' psd: an honest source seldom misses a privileged port.
+//! Four windows over one set of incomplete pairs. *burst* counts at once and stops a fast scan while it runs. The others
+//! wait until a pair is a second old, so that a long round trip makes nobody suspect: *fast* weighs it, since an honest
+//! source seldom misses a privileged port (weights as in scanlogd and xtables-addons' psd); *medium* and *long* find
+//! scans that take their time. The same pairs are named a sweep when they are many addresses and few ports.
 //!
-//! What it cannot see: a scan slower than the windows, a scan of ports that all answer, a scan dealt out over many
+//! What it cannot see: a scan slower than the long window, a scan of ports that all answer, a scan dealt out over many
 //! sources, and a scanner that sends the ACK of a handshake it did not see answered.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
-use super::{Finding, Record, pairs::Pair};
+use super::{
+    Finding, Record, Rule,
+    pairs::{Keep, Pair},
+};
 use crate::{Source, Time};
 
-/// The rule's name.
-pub const NAME: &str = "port-scan";
-
-/// When the rule fires. Pairs and score are counted over [`WINDOW`].
+/// When the rule fires; `None` switches a window off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// *burst*: incomplete pairs, each counted at once.
+    /// *burst*: incomplete pairs within [`WINDOW`], each counted at once.
     pub burst_pairs: u32,
-    /// *fast*: sum of the weights of incomplete pairs that are [`SETTLED_AFTER`] old; `None` switches it off.
+    /// *fast*: sum of the weights of settled incomplete pairs within [`WINDOW`].
     pub fast_score: Option<u32>,
+    /// *medium*: settled incomplete pairs within [`MEDIUM_WINDOW`].
+    pub medium_pairs: u32,
+    /// *long*: settled incomplete pairs within [`LONG_WINDOW`].
+    pub long_pairs: u32,
 }
 
-/// How far back both windows look.
+/// How far back *burst* and *fast* look.
 pub const WINDOW: Duration = Duration::from_secs(60);
+/// How far back *medium* looks: two to six ports a minute.
+pub const MEDIUM_WINDOW: Duration = Duration::from_secs(600);
+/// How far back *long* looks: one port every five minutes, and with patience one an hour.
+pub const LONG_WINDOW: Duration = Duration::from_secs(86_400);
 
-/// When a pair that is still incomplete counts for *fast*: longer than any round trip with a retransmission or two.
+/// When a pair that is still incomplete has settled: longer than any round trip with a retransmission or two.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
-/// A source is forgotten when nothing was seen of it for this long. Longer than the windows, for the sake of
-/// [`Finding::verified`].
-const MEMORY: Duration = Duration::from_secs(600);
+/// A sweep tries at least so many addresses.
+pub const SWEEP_TARGETS: usize = 10;
+/// A sweep tries at most so many ports.
+pub const SWEEP_PORTS: usize = 3;
 
-/// The least number of pairs kept for a source. Above every preset's thresholds.
+/// The least number of pairs kept for a source. Not below any preset's thresholds.
 const MIN_CAPACITY: u32 = 64;
 
 /// What a pair adds to the *fast* score.
@@ -56,59 +66,87 @@ pub(super) struct PortScan {
     limits: Limits,
 }
 
+/// One of the windows in which pairs must have settled.
+struct Window {
+    name: &'static str,
+    span: Duration,
+    threshold: u32,
+    weight: fn(&Pair) -> u32,
+}
+
 impl PortScan {
     pub(super) fn new(limits: Limits) -> Self {
         Self { limits }
     }
 
-    /// How far back it looks.
-    pub(super) fn window(&self) -> Duration {
-        WINDOW
+    /// What it wants kept of a source's pairs.
+    pub(super) fn keep(&self) -> Keep {
+        let l = &self.limits;
+        let most = [l.burst_pairs, l.fast_score.unwrap_or(0), l.medium_pairs, l.long_pairs, MIN_CAPACITY];
+        let capacity = most.into_iter().max().unwrap_or(MIN_CAPACITY) as usize;
+        Keep { pause: WINDOW, memory: LONG_WINDOW, capacity }
     }
 
-    /// How long a source that is silent is remembered.
-    pub(super) fn memory(&self) -> Duration {
-        MEMORY
+    fn settled_windows(&self) -> impl Iterator<Item = Window> {
+        let Limits { fast_score, medium_pairs, long_pairs, .. } = self.limits;
+        let fast = fast_score.map(|threshold| Window { name: "fast", span: WINDOW, threshold, weight });
+        let count = |name, span, threshold| Window { name, span, threshold, weight: |_| 1 };
+        let slow = [count("medium", MEDIUM_WINDOW, medium_pairs), count("long", LONG_WINDOW, long_pairs)];
+        fast.into_iter().chain(slow)
     }
 
-    /// How many pairs of a source it wants kept.
-    pub(super) fn capacity(&self) -> usize {
-        self.limits.burst_pairs.max(self.limits.fast_score.unwrap_or(0)).max(MIN_CAPACITY) as usize
-    }
-
-    /// Looks at a source. Costs a walk over its pairs.
+    /// Looks at a source. Costs a few walks over its pairs.
     pub(super) fn judge(&self, source: Source, record: &Record, now: Time) -> Verdict {
-        let incomplete = record.pairs.incomplete(now, WINDOW);
-        let count = u32::try_from(incomplete.clone().count()).unwrap_or(u32::MAX);
-        let finding = |window, count, threshold| Finding {
-            time: now,
-            source,
-            rule: NAME,
-            window,
-            count,
-            threshold,
-            span: WINDOW,
-            targets: Vec::new(),
-            ports: Vec::new(),
-            truncated: false,
-            // The one that made the rule fire is not before.
-            attempts_before: record.attempts.saturating_sub(1),
-            verified: record.first_completion.is_some_and(|at| now.since(at) > WINDOW),
-        };
+        let burst = record.pairs.incomplete(now, WINDOW);
+        let count = u32::try_from(burst.clone().count()).unwrap_or(u32::MAX);
         if count >= self.limits.burst_pairs {
-            return Verdict::Fires(finding("burst", count, self.limits.burst_pairs).with_sample(incomplete));
+            let counted = (count, self.limits.burst_pairs);
+            return Verdict::Fires(finding(source, record, now, ("burst", WINDOW), counted, burst));
         }
-        let Some(threshold) = self.limits.fast_score else { return Verdict::Quiet };
-        let settled = incomplete.clone().filter(|p| now.since(p.first) >= SETTLED_AFTER);
-        let score: u32 = settled.clone().map(weight).sum();
-        if score >= threshold {
-            return Verdict::Fires(finding("fast", score, threshold).with_sample(settled));
+        let mut look_again = None;
+        for window in self.settled_windows() {
+            let pairs = record.pairs.incomplete(now, window.span);
+            let settled = pairs.clone().filter(|p| now.since(p.first) >= SETTLED_AFTER);
+            let count: u32 = settled.clone().map(window.weight).sum();
+            if count >= window.threshold {
+                let counted = (count, window.threshold);
+                return Verdict::Fires(finding(source, record, now, (window.name, window.span), counted, settled));
+            }
+            let potential: u32 = pairs.clone().map(window.weight).sum();
+            if potential >= window.threshold {
+                let fresh = pairs.filter(|p| now.since(p.first) < SETTLED_AFTER).map(|p| p.first + SETTLED_AFTER);
+                look_again = fresh.chain(look_again).min();
+            }
         }
-        let potential: u32 = incomplete.clone().map(weight).sum();
-        let fresh = incomplete.filter(|p| now.since(p.first) < SETTLED_AFTER).map(|p| p.first + SETTLED_AFTER);
-        match fresh.min() {
-            Some(at) if potential >= threshold => Verdict::LookAgain(at),
-            _ => Verdict::Quiet,
-        }
+        look_again.map_or(Verdict::Quiet, Verdict::LookAgain)
     }
+}
+
+fn finding<'a>(
+    source: Source,
+    record: &Record,
+    now: Time,
+    (window, span): (&'static str, Duration),
+    (count, threshold): (u32, u32),
+    pairs: impl Iterator<Item = &'a Pair> + Clone,
+) -> Finding {
+    let targets: BTreeSet<_> = pairs.clone().map(|p| p.to).collect();
+    let ports: BTreeSet<_> = pairs.map(|p| p.port).collect();
+    let rule = if targets.len() >= SWEEP_TARGETS && ports.len() <= SWEEP_PORTS { Rule::Sweep } else { Rule::PortScan };
+    Finding {
+        time: now,
+        source,
+        rule,
+        window,
+        count,
+        threshold,
+        span,
+        targets: Vec::new(),
+        ports: Vec::new(),
+        truncated: false,
+        // The one that made the rule fire is not before.
+        attempts_before: record.attempts.saturating_sub(1),
+        verified: record.was_verified_before(now, span),
+    }
+    .with_sample(targets, ports)
 }

@@ -2,15 +2,16 @@
 
 use std::{fmt, str::FromStr};
 
-use super::port_scan;
+use super::{port_scan, stealth};
 
 /// How much is a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Preset {
     /// The trigger of the program that tcpcap replaces, made exact: three distinct incomplete pairs in a minute. For
-    /// hosts with one service and nothing else; a port knocker or a monitor with dead targets is a scanner here.
+    /// hosts with one service and nothing else; a port knocker or a monitor with dead targets is a scanner here. Beyond
+    /// that minute it is as patient as balanced.
     Strict,
-    /// Measured: finds 51 of 55 recorded scans with these two windows, flags none of 59 honest captures.
+    /// Measured: finds 53 of 55 recorded scans and flags none of 59 honest captures.
     #[default]
     Balanced,
     /// Twice balanced: for hosts with very large NATs or many dead services in front of them.
@@ -22,21 +23,28 @@ pub enum Preset {
 pub struct Thresholds {
     /// See [`port_scan`].
     pub port_scan: port_scan::Limits,
+    /// See [`stealth`].
+    pub stealth: stealth::Limits,
 }
 
 impl Thresholds {
     /// A preset's limits.
     #[must_use]
     pub const fn of(preset: Preset) -> Self {
-        let (burst_pairs, fast_score) = match preset {
-            Preset::Strict => (3, None),
+        let (burst_pairs, fast_score, medium_pairs, long_pairs, probes) = match preset {
+            Preset::Strict => (3, None, 20, 30, 3),
             // burst: a passive FTP session at a round trip of 300 ms has up to 31 pairs on the way.
             // fast: six dead privileged ports or eighteen others. The worst honest sources come to 12 (a metrics
             // server with a dozen dead targets, a host that boots), so there is room on either side.
-            Preset::Balanced => (32, Some(18)),
-            Preset::Relaxed => (64, Some(36)),
+            // medium: no honest source came near it. long: the worst honest source comes to 12 in a day, 30 leaves room
+            // for a large NAT's typing errors. stealth: no honest stack sends a single one.
+            Preset::Balanced => (32, Some(18), 20, 30, 3),
+            Preset::Relaxed => (64, Some(36), 40, 60, 6),
         };
-        Self { port_scan: port_scan::Limits { burst_pairs, fast_score } }
+        Self {
+            port_scan: port_scan::Limits { burst_pairs, fast_score, medium_pairs, long_pairs },
+            stealth: stealth::Limits { probes },
+        }
     }
 }
 
@@ -102,9 +110,15 @@ mod tests {
 
     #[test]
     fn relaxed_is_twice_balanced_and_strict_is_three_pairs() {
-        let [strict, balanced, relaxed] = Preset::ALL.map(|p| Thresholds::of(p).port_scan);
-        assert_eq!((strict.burst_pairs, strict.fast_score), (3, None));
-        assert_eq!(relaxed.burst_pairs, 2 * balanced.burst_pairs);
-        assert_eq!(relaxed.fast_score, balanced.fast_score.map(|s| 2 * s));
+        let [strict, balanced, relaxed] = Preset::ALL.map(Thresholds::of);
+        assert_eq!((strict.port_scan.burst_pairs, strict.port_scan.fast_score), (3, None));
+        let port_scan = port_scan::Limits {
+            burst_pairs: 2 * balanced.port_scan.burst_pairs,
+            fast_score: balanced.port_scan.fast_score.map(|s| 2 * s),
+            medium_pairs: 2 * balanced.port_scan.medium_pairs,
+            long_pairs: 2 * balanced.port_scan.long_pairs,
+        };
+        let stealth = stealth::Limits { probes: 2 * balanced.stealth.probes };
+        assert_eq!(relaxed, Thresholds { port_scan, stealth });
     }
 }

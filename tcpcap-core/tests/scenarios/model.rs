@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use proptest::prelude::*;
 use tcpcap_core::{
     Preset, Protected, SightingKind, Thresholds, Time,
-    detect::port_scan::{Limits, SETTLED_AFTER, WINDOW},
+    detect::port_scan::{LONG_WINDOW, Limits, MEDIUM_WINDOW, SETTLED_AFTER, WINDOW},
 };
 
 use crate::world::{HOST, World, engine, ip, ms};
@@ -34,13 +34,19 @@ fn model(steps: &[Step], limits: Limits) -> Found {
         instants.extend(steps.iter().map(|s| Time::ZERO + ms(s.at) + SETTLED_AFTER));
         for now in instants {
             let judge = |pairs: &BTreeMap<u16, (Time, Time, bool)>| {
-                let incomplete = || pairs.iter().filter(|(_, p)| !p.2 && now.since(p.1) <= WINDOW);
-                if incomplete().count() >= limits.burst_pairs as usize {
+                let incomplete = |span| pairs.iter().filter(move |(_, p)| !p.2 && now.since(p.1) <= span);
+                let settled = |span| incomplete(span).filter(|(_, p)| now.since(p.0) >= SETTLED_AFTER);
+                if incomplete(WINDOW).count() >= limits.burst_pairs as usize {
                     return Some("burst");
                 }
-                let settled = incomplete().filter(|(_, p)| now.since(p.0) >= SETTLED_AFTER);
-                let score: u32 = settled.map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
-                limits.fast_score.is_some_and(|limit| score >= limit).then_some("fast")
+                let score: u32 = settled(WINDOW).map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
+                if limits.fast_score.is_some_and(|limit| score >= limit) {
+                    return Some("fast");
+                }
+                if settled(MEDIUM_WINDOW).count() >= limits.medium_pairs as usize {
+                    return Some("medium");
+                }
+                (settled(LONG_WINDOW).count() >= limits.long_pairs as usize).then_some("long")
             };
             let mut look = |pairs: &mut BTreeMap<u16, (Time, Time, bool)>, quiet_until: &mut Time| {
                 if now >= *quiet_until
@@ -55,13 +61,17 @@ fn model(steps: &[Step], limits: Limits) -> Found {
             // Timers come before what happens at the same time.
             look(&mut pairs, &mut quiet_until);
             for step in steps.iter().filter(|s| Time::ZERO + ms(s.at) == now) {
+                if now < quiet_until {
+                    continue;
+                }
                 if step.completes {
                     pairs.entry(step.port).and_modify(|p| p.2 = true);
                 } else {
                     let pair = pairs.entry(step.port).or_insert((now, now, false));
                     if now.since(pair.1) > WINDOW {
-                        (pair.0, pair.2) = (now, false);
+                        pair.0 = now;
                     }
+                    pair.2 &= now.since(pair.1) <= LONG_WINDOW;
                     pair.1 = now;
                     look(&mut pairs, &mut quiet_until);
                 }
@@ -82,8 +92,12 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         steps
             .into_iter()
             .map(|(gap, step)| {
-                // Mostly fast, sometimes with a pause.
-                now += if gap > 2900 { gap * 10 } else { gap / 20 };
+                // Mostly fast, sometimes with a pause, now and then with one of hours.
+                now += match gap {
+                    0..2800 => gap / 20,
+                    2800..2990 => gap * 10,
+                    _ => gap * 10_000,
+                };
                 Step { at: now, ..step }
             })
             .collect()

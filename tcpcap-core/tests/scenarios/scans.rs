@@ -61,10 +61,35 @@ fn privileged_ports_weigh_three() {
 }
 
 #[test]
+fn a_patient_scan_is_found_by_the_window_that_is_patient_enough() {
+    for (gap_s, window, attempts) in
+        [(3, "fast", 17), (4, "medium", 19), (28, "medium", 19), (60, "long", 29), (2800, "long", 29)]
+    {
+        let found = scan(2000..2040, 1000 * gap_s).found();
+        let finding = &the_one(&found).finding;
+        assert_eq!((finding.window, finding.attempts_before), (window, attempts), "a port each {gap_s} s");
+    }
+}
+
+#[test]
 fn a_scan_just_below_the_threshold_of_every_window_goes_unseen() {
-    // Said in the documentation: seventeen pairs a minute. The longer windows are for this.
-    assert!(scan(2000..3000, 3600).found().is_empty());
-    assert!(!scan(2000..3000, 3300).found().is_empty());
+    // Said in the documentation. Nineteen ports in ten minutes and no more in a day; a port each fifty minutes.
+    assert!(scan(2000..2019, 30_000).found().is_empty());
+    assert!(scan(2000..2200, 3_000_000).found().is_empty());
+}
+
+#[test]
+fn many_addresses_and_few_ports_are_a_sweep() {
+    let rule = |targets: u32, ports: u16| {
+        let mut world = World::new();
+        for i in 0..targets * u32::from(ports) {
+            let to = (Ipv4Addr::from_bits(0xc633_6400 + i % targets).into(), 8000 + (i / targets) as u16);
+            world.closed_at(ms(u64::from(i)), ip(SCANNER), to);
+        }
+        the_one(&world.found()).finding.rule.name()
+    };
+    assert_eq!((rule(32, 1), rule(16, 2), rule(11, 3)), ("sweep", "sweep", "sweep"));
+    assert_eq!((rule(9, 4), rule(1, 32), rule(8, 4)), ("port-scan", "port-scan", "port-scan"));
 }
 
 #[test]
@@ -122,12 +147,40 @@ fn two_scanners_are_two_findings() {
     assert_ne!(found[0].finding.source, found[1].finding.source);
 }
 
-#[test]
-fn probes_and_replies_are_not_attempts() {
+/// Probes with these flags, one port each.
+fn probes(flags: u8, ports: std::ops::Range<u16>, gap: u64) -> Vec<Verdict> {
     let mut world = World::new();
-    for port in 0..1000 {
-        let kind = tcpcap_core::SightingKind::Probe { flags: 0 };
-        world.sight(ms(u64::from(port)), kind, (ip(SCANNER), 4000), (ip(HOST), port));
+    for (i, port) in ports.enumerate() {
+        let kind = tcpcap_core::SightingKind::Probe { flags };
+        world.sight(ms(gap * i as u64), kind, (ip(SCANNER), 4000), (ip(HOST), port));
+    }
+    world.found()
+}
+
+#[test]
+fn three_probes_of_any_odd_flags_are_a_stealth_scan() {
+    use tcpcap_common::wire::flag::{FIN, PSH, RST, SYN, URG};
+    for flags in [0, FIN | PSH | URG, SYN | FIN, SYN | RST, PSH, URG] {
+        let found = probes(flags, 1..100, 10);
+        let finding = &the_one(&found).finding;
+        assert_eq!((finding.rule.name(), finding.window, finding.count), ("stealth", "flags", 3), "flags {flags:#x}");
+        assert_eq!((finding.ports.as_slice(), finding.attempts_before), ([1, 2, 3].as_slice(), 2));
+        assert!(probes(flags, 1..3, 10).is_empty());
+        assert!(probes(flags, 1..100, 31_000).is_empty(), "two a minute");
+    }
+}
+
+#[test]
+fn fin_alone_is_a_stealth_scan_from_the_third_pair_on() {
+    use tcpcap_common::wire::flag::FIN;
+    let found = probes(FIN, 1..100, 10);
+    assert_eq!((the_one(&found).finding.window, the_one(&found).finding.count), ("fin", 3));
+    // A connection that a middlebox closes, again and again.
+    assert!((0..100).all(|_| probes(FIN, 80..81, 10).is_empty()));
+    let mut world = World::new();
+    for i in 0..100 {
+        let kind = tcpcap_core::SightingKind::Probe { flags: FIN };
+        world.sight(ms(10 * i), kind, (ip(SCANNER), 4000), (ip(HOST), 80));
     }
     assert!(world.found().is_empty());
 }

@@ -22,8 +22,12 @@ fn threshold() -> usize {
     Thresholds::of(Preset::Balanced).port_scan.burst_pairs as usize
 }
 
-/// Scans with nmap, and asserts that it was found as this source and stopped soon after.
+/// Scans with nmap, and asserts that it was found as what it is and stopped soon after.
 fn nmap_is_stopped(args: &[&str], v6: bool) {
+    nmap_is_stopped_as("Port scan", args, v6);
+}
+
+fn nmap_is_stopped_as(what: &str, args: &[&str], v6: bool) {
     let net = Internet::build().unwrap();
     let _server = Server::start(&net.sensor, &[22, 80]).unwrap();
     let mut sensor = Sensor::start(&net.sensor, &[]);
@@ -37,7 +41,7 @@ fn nmap_is_stopped(args: &[&str], v6: bool) {
     let mut command = nmap(&net, from);
     command.args(["-T4", "-p1-2000", "--max-retries", "0"]).args(args).arg(to.to_string());
     let scan = Process::spawn("nmap", command).unwrap();
-    sensor.says(&[&format!("Port scan detected: {shown} -> {to} on ports ")]);
+    sensor.says(&[&format!("{what} detected: {shown} -> {to} on ports ")]);
     sensor.says(&[&format!("Blocked {shown} for 10 min")]);
     // The rest of the scan is dropped at the card.
     sensor.metrics("drops", |m| m.dropped() >= 20);
@@ -70,6 +74,27 @@ fn nmap_ipv6_scan_is_found_and_its_prefix_dropped() {
 #[test]
 fn a_scanner_that_reuses_one_source_port_is_found_and_dropped() {
     nmap_is_stopped(&["-sS", "-g", "53"], false);
+}
+
+#[test]
+fn nmap_stealth_scans_are_found_by_their_flags_and_dropped() {
+    for flags in ["-sN", "-sF", "-sX"] {
+        nmap_is_stopped_as("Stealth scan", &[flags], false);
+    }
+    nmap_is_stopped_as("Stealth scan", &["-sX"], true);
+}
+
+#[test]
+fn a_sweep_over_a_routed_network_is_found_and_dropped() {
+    let net = Internet::build().unwrap();
+    net.internet.ip("route add 198.51.100.64/26 via 198.51.100.1 dev tosensor\n").unwrap();
+    let mut sensor = Sensor::start(&net.sensor, &["--own", "198.51.100.64/26"]);
+    let mut command = nmap(&net, net.first_scanner().v4.into());
+    command.args(["-sS", "-T4", "-p23", "--max-retries", "0", "198.51.100.64/26"]);
+    let _scan = Process::spawn("nmap", command).unwrap();
+    let line = sensor.says(&["Sweep detected: 203.0.113.1 -> 198.51.100."]);
+    assert!(line.ends_with(" on ports 23"), "{line}");
+    sensor.says(&["Blocked 203.0.113.1 for 10 min"]);
 }
 
 #[test]
