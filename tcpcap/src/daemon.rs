@@ -20,7 +20,7 @@ use crate::{
     failure::Failure,
     host,
     interfaces::{self, Interfaces},
-    kernel::{Kernel, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
+    kernel::{Kernel, OwnAddresses, Ring, Sources, Tally, Wish},
     network::{Network, Watch},
     settings::Settings,
     surface::{
@@ -69,7 +69,6 @@ pub struct Daemon {
     own: OwnAddresses,
     sources: Sources,
     tally: Tally,
-    _tuning: Tuning,
     enforcer: Enforcer,
     engine: Engine,
     protected: Protected,
@@ -125,7 +124,9 @@ impl Daemon {
         });
         let (metrics, health) = (shown.metrics, shown.health);
         let enforcer = Enforcer::new(kernel.blocks()?, Arc::clone(&metrics));
-        let (ring, sources, tally, own) = (kernel.ring()?, kernel.sources()?, kernel.tally()?, kernel.own_addresses()?);
+        let (ring, sources, tally) = (kernel.ring()?, kernel.sources()?, kernel.tally()?);
+        let mut own = kernel.own_addresses()?;
+        write_own(&mut own, &network)?;
         let interfaces = Interfaces::attach(&mut kernel, &names, &network, settings.mode, Arc::clone(&metrics))?;
         let mut poll = interval(POLL_INTERVAL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
@@ -136,7 +137,6 @@ impl Daemon {
             own,
             sources,
             tally,
-            _tuning: tuning,
             enforcer,
             engine,
             protected,
@@ -338,12 +338,7 @@ impl Daemon {
     /// Hands the network's present addresses and gateways to the kernel program and to the policy.
     fn take_network(&mut self) -> Result<(), Failure> {
         self.protected.set_host(self.network.addresses.iter().copied(), self.network.gateways.iter().copied());
-        self.own.set(&self.network.addresses).map(drop).map_err(|e| {
-            Failure::failed(
-                format!("the kernel refuses the own addresses: {e}"),
-                "has this host more than 16,384 addresses?",
-            )
-        })?;
+        write_own(&mut self.own, &self.network)?;
         self.health.set_ready(self.interfaces.are_all_up());
         Ok(())
     }
@@ -397,6 +392,15 @@ impl fmt::Display for Daemon {
         write!(f, "watching {} for {own} own addresses, {} preset", self.interfaces, self.preset)?;
         if self.observe { f.write_str(", observing only") } else { Ok(()) }
     }
+}
+
+fn write_own(own: &mut OwnAddresses, network: &Network) -> Result<(), Failure> {
+    own.set(&network.addresses).map(drop).map_err(|e| {
+        Failure::failed(
+            format!("the kernel refuses the own addresses: {e}"),
+            "has this host more than 16,384 addresses?",
+        )
+    })
 }
 
 fn sighting(event: &record::Event) -> Sighting {
