@@ -41,6 +41,10 @@ pub const PENDING_SLOTS: u32 = 1 << 18;
 /// (RFC 6298 §5.5 asks for doubling and allows a ceiling of 60 s or more).
 pub const RETRANSMISSION_NS: u64 = 65_000_000_000;
 
+/// How far behind its SYN the sequence number of a completing ACK may lie: the pure ACK may be lost and data come
+/// first, or the SYN itself may have carried data (RFC 7413).
+pub const COMPLETION_WINDOW: u32 = 0xffff;
+
 /// A blocked source.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -6,13 +6,16 @@
 pub mod decide;
 pub mod detect;
 pub mod engine;
+pub mod sense;
 pub mod sighting;
 pub mod source;
 pub mod time;
+mod wording;
 
 pub use decide::{Decision, Outcome, Protected, Suppression};
 pub use detect::{Finding, Preset, Rule, Thresholds};
 pub use engine::{Config, Engine, Stats, Verdict};
+pub use sense::{Own, Sensor};
 pub use sighting::{Sighting, SightingKind};
 pub use source::{IPV6_PREFIX_LEN, Source};
 pub use time::Time;

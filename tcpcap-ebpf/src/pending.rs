@@ -3,15 +3,11 @@
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
-    record::{PENDING_REPORTED, PENDING_SLOTS, Pending, RETRANSMISSION_NS, Settings},
+    record::{COMPLETION_WINDOW, PENDING_REPORTED, PENDING_SLOTS, Pending, RETRANSMISSION_NS, Settings},
     wire::{Network, Segment},
 };
 
 use crate::maps::PENDING;
-
-/// How far behind its SYN the sequence number of a completing ACK may lie: the pure ACK may be lost and data come
-/// first, or the SYN itself may have carried data (RFC 7413).
-const COMPLETION_WINDOW: u32 = 0xffff;
 
 /// A flow's slot, and the tag that says that the slot is the flow's.
 pub struct Slot {

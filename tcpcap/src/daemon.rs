@@ -284,21 +284,13 @@ impl Daemon {
             self.metrics.count_finding(finding.rule.name(), finding.window);
             self.metrics.count_decision(decision.outcome.name());
             log_finding(&finding);
-            let source = finding.source;
-            match &decision.outcome {
-                Outcome::Extend { .. } => {
-                    info!(event = "extend", source = %source, why = %decision, "Block of {source} extended, now {decision}");
-                }
-                Outcome::Block { .. } => {
-                    self.metrics.processed_blocks.inc();
-                    info!(event = "block", source = %source, why = %decision, "Blocked {source} {decision}");
-                }
-                Outcome::Observe { .. } => {
-                    info!(event = "observe", source = %source, why = %decision, "Would block {source} {decision}");
-                }
-                Outcome::Suppressed(_) => {
-                    warn!(event = "suppressed", source = %source, why = %decision, "Not blocked {source}: {decision}");
-                }
+            if let Outcome::Block { .. } = decision.outcome {
+                self.metrics.processed_blocks.inc();
+            }
+            let (event, source, line) = (decision.outcome.name(), finding.source, decision.done(finding.source));
+            match decision.outcome {
+                Outcome::Suppressed(_) => warn!(event, source = %source, why = %decision, "{line}"),
+                _ => info!(event, source = %source, why = %decision, "{line}"),
             }
         }
     }

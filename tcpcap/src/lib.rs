@@ -2,6 +2,7 @@
 //!
 //! `main` is thin; what it calls stands here, so that the tests load the same program and drive the same loop.
 
+pub mod capture;
 pub mod cmd;
 pub mod daemon;
 pub mod enforce;
@@ -10,5 +11,6 @@ pub mod host;
 pub mod interfaces;
 pub mod kernel;
 pub mod network;
+pub mod replay;
 pub mod settings;
 pub mod surface;

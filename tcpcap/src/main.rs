@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tcpcap::{cmd, settings::RunArgs};
+use tcpcap::{cmd, cmd::replay::ReplayArgs, settings::RunArgs};
 
 /// Sees who tries to connect, knows who is scanning, and drops scanners at the network card
 #[derive(Parser)]
@@ -17,11 +17,14 @@ struct Cli {
 enum Verb {
     /// Watch, detect and block, in the foreground, until SIGINT or SIGTERM
     Run(RunArgs),
+    /// Play capture files to the same detector, with no privileges and no kernel
+    Replay(ReplayArgs),
 }
 
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => cmd::run::run(args),
+        Verb::Replay(args) => cmd::replay::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

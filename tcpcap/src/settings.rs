@@ -154,7 +154,7 @@ impl File {
 }
 
 /// `192.0.2.7`, `192.0.2.0/24` or their IPv6 likes. Bits behind the prefix are cleared.
-fn parse_network(text: &str) -> Result<IpNet, String> {
+pub(crate) fn parse_network(text: &str) -> Result<IpNet, String> {
     let network = match text.parse::<IpAddr>() {
         Ok(ip) => IpNet::from(ip),
         Err(_) => text

@@ -59,6 +59,17 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: false,
     },
     Suite {
+        name: "replay",
+        tiers: &[1, 6],
+        about: "capture files through the same detector, whole, damaged and odd",
+        packages: SENSOR,
+        targets: Targets::Test("replay"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
         name: "xdp_prog",
         tiers: &[3],
         about: "packets through the program as the kernel loaded it",

@@ -177,6 +177,8 @@ impl Detector {
         let Some(record) = self.table.get(source) else { return };
         match self.port_scan.judge(source, record, now) {
             port_scan::Verdict::Fires(finding) => self.report(finding, found),
+            // At the end of time a second later is now.
+            port_scan::Verdict::LookAgain(at) if at <= now => {}
             port_scan::Verdict::LookAgain(at) => {
                 if record.check_at.is_none_or(|before| at < before) {
                     if let Some(before) = record.check_at.replace(at) {

@@ -119,6 +119,17 @@ fn a_sighting_from_the_past_counts_as_of_now() {
 }
 
 #[test]
+fn at_the_end_of_time_no_timer_is_due_for_ever() {
+    let mut d = balanced(4);
+    for port in 1..=6 {
+        let (from, to) = ((source(1), 40_000), (OWN, port));
+        let sighting = Sighting::new(Time::from_nanos(u64::MAX), SightingKind::Attempt, from, to);
+        d.see(&sighting, &mut |f| f.time);
+    }
+    assert_eq!(d.next_due(), None);
+}
+
+#[test]
 fn timers_do_not_outlive_their_sources() {
     let mut d = balanced(4);
     for n in 0..100 {

@@ -1,0 +1,9 @@
+//! Replay: a capture instead of a kernel, and the same engine behind it.
+
+mod infer;
+mod output;
+mod player;
+
+pub use infer::{Basis, Inference};
+pub use output::{Format, Output};
+pub use player::{Player, Summary};
