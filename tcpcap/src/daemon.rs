@@ -202,11 +202,11 @@ impl Daemon {
             _ = self.terminate.recv() => Ok(Event::Stop("SIGTERM")),
             _ = self.poll.tick() => Ok(Event::Poll),
             () = due => Ok(Event::Due),
+            () = self.watch.changed() => Ok(Event::Network),
             read = self.ring.read(&mut self.batch, RING_BATCH) => match read {
                 Ok(()) => Ok(Event::Kernel),
                 Err(e) => Err(Failure::failed(format!("the event ring cannot be read any more: {e}"), "restart tcpcap")),
             },
-            () = self.watch.changed() => Ok(Event::Network),
         }
     }
 
