@@ -6,6 +6,7 @@
 pub mod decide;
 pub mod detect;
 pub mod engine;
+mod marks;
 pub mod sense;
 pub mod sighting;
 pub mod source;
@@ -15,6 +16,7 @@ mod wording;
 pub use decide::{Decision, Outcome, Protected, Suppression};
 pub use detect::{Finding, Preset, Rule, Thresholds};
 pub use engine::{Config, Engine, Stats, Verdict};
+pub use marks::{Marks, Syn, Tool};
 pub use sense::{Own, Sensor};
 pub use sighting::{Sighting, SightingKind};
 pub use source::{IPV6_PREFIX_LEN, Source};

@@ -15,7 +15,7 @@ use tcpcap_common::{
     wire::{Kind, Network, Segment},
 };
 
-use crate::{Sighting, SightingKind, Time};
+use crate::{Marks, Sighting, SightingKind, Time};
 
 /// The kernel's is secret, for what an attacker may send next depends on it. A capture has been sent already, and two
 /// replays of it should say the same.
@@ -85,13 +85,15 @@ impl Sensor {
     pub fn see(&mut self, network: &Network, segment: &Segment) -> (End, Option<Sighting>) {
         let (end, kind) = match segment.kind() {
             Kind::Reply => return (End::Reply, None),
-            Kind::Segment if self.completes(network, segment) => (End::Completion, SightingKind::Completion),
+            Kind::Segment if self.completes(network, segment) => {
+                (End::Completion, SightingKind::Completion { unanswered: false })
+            }
             Kind::Segment => return (End::Segment, None),
             Kind::Attempt | Kind::Probe if !self.own.holds(network.to) || self.own.holds(network.from) => {
                 return (End::NotOwn, None);
             }
             Kind::Attempt if self.is_retransmission(network, segment) => return (End::Retransmission, None),
-            Kind::Attempt => (End::Attempt, SightingKind::Attempt),
+            Kind::Attempt => (End::Attempt, SightingKind::Attempt(Marks::default())),
             Kind::Probe => (End::Probe, SightingKind::Probe { flags: segment.flags }),
         };
         let (from, to) = ((network.from, segment.from_port), (network.to, segment.to_port));

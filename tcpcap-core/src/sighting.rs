@@ -2,7 +2,7 @@
 
 use tcpcap_common::Addr;
 
-use crate::{Source, Time};
+use crate::{Marks, Source, Time};
 
 /// One packet that matters, on its way from a source to an own address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,13 +27,26 @@ pub struct Sighting {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SightingKind {
     /// A SYN that opens a connection.
-    Attempt,
+    Attempt(Marks),
     /// The ACK that completes a handshake on the 4-tuple of an earlier attempt.
-    Completion,
+    Completion {
+        /// Our own answers are in view, and none to this attempt was seen: it left another way, or there was none and
+        /// the ACK is forged.
+        unanswered: bool,
+    },
+    /// This host refused an attempt, with RST. Seen where our own answers are in view.
+    Refusal,
     /// A segment that no honest stack sends first.
     Probe {
         /// TCP flags, as in [`tcpcap_common::wire::flag`].
         flags: u8,
+    },
+    /// The first fragment of a segment, too short for a TCP header.
+    TinyFragment,
+    /// A segment with ACK that belongs to no known connection.
+    Stray {
+        /// This host answered that it knows of no such connection, with RST. Seen where our own answers are in view.
+        refused: bool,
     },
 }
 

@@ -7,7 +7,8 @@ use tcpcap_common::{
     record::{self, Block, kind},
 };
 use tcpcap_core::{
-    Config, Engine, Finding, Outcome, Preset, Protected, Rule, Sighting, SightingKind, Thresholds, Time, Verdict,
+    Config, Engine, Finding, Marks, Outcome, Preset, Protected, Rule, Sighting, SightingKind, Syn, Thresholds, Time,
+    Verdict,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -397,9 +398,13 @@ fn write_own(own: &mut OwnAddresses, network: &Network) -> Result<(), Failure> {
 
 fn sighting(event: &record::Event) -> Sighting {
     let kind = match event.kind {
-        kind::COMPLETION => SightingKind::Completion,
+        kind::COMPLETION => SightingKind::Completion { unanswered: false },
         kind::PROBE => SightingKind::Probe { flags: event.flags },
-        _ => SightingKind::Attempt,
+        _ => {
+            let options = &event.options[..usize::from(event.options_len).min(event.options.len())];
+            let (to, seq, ip_id) = ((event.to, event.to_port), event.seq, event.ip_id);
+            SightingKind::Attempt(Marks::of(&Syn { to, seq, ip_id, ttl: event.ttl, window: event.window, options }))
+        }
     };
     let (from, to) = ((event.from, event.from_port), (event.to, event.to_port));
     Sighting::new(Time::from_nanos(event.time), kind, from, to)

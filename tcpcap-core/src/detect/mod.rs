@@ -111,12 +111,12 @@ impl Detector {
         }
         let pair = (sighting.to, sighting.to_port);
         match sighting.kind {
-            SightingKind::Attempt => {
+            SightingKind::Attempt(_) => {
                 record.attempts += 1;
                 record.pairs.attempt(pair, now, self.port_scan.keep());
                 self.judge(sighting.source, found);
             }
-            SightingKind::Completion => {
+            SightingKind::Completion { .. } => {
                 record.first_completion.get_or_insert(now);
                 record.pairs.complete(pair);
             }
@@ -126,6 +126,7 @@ impl Detector {
                     self.report(finding, found);
                 }
             }
+            SightingKind::Refusal | SightingKind::TinyFragment | SightingKind::Stray { .. } => {}
         }
     }
 

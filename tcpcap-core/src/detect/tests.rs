@@ -6,6 +6,7 @@ use std::time::Duration;
 use tcpcap_common::Addr;
 
 use super::*;
+use crate::Marks;
 
 const OWN: Addr = Addr::from_v4_word(0x0100_007f);
 
@@ -14,7 +15,7 @@ fn source(n: u32) -> Addr {
 }
 
 fn attempt(detector: &mut Detector, millis: u64, n: u32, port: u16) -> Vec<Finding> {
-    sight(detector, millis, n, port, SightingKind::Attempt)
+    sight(detector, millis, n, port, SightingKind::Attempt(Marks::default()))
 }
 
 fn sight(detector: &mut Detector, millis: u64, n: u32, port: u16, kind: SightingKind) -> Vec<Finding> {
@@ -73,7 +74,7 @@ fn a_rule_that_fired_is_silent_about_the_source_for_as_long_as_it_is_told() {
 fn forged_sources_push_each_other_out_and_not_the_scanner_and_not_the_customer() {
     let mut d = balanced(64);
     attempt(&mut d, 0, 1, 80);
-    sight(&mut d, 1, 1, 80, SightingKind::Completion);
+    sight(&mut d, 1, 1, 80, SightingKind::Completion { unanswered: false });
     let mut found = attempt(&mut d, 2, 2, 1999);
     for i in 0..30u16 {
         found.extend(attempt(&mut d, 10 + u64::from(i), 2, 2000 + i));
@@ -94,7 +95,7 @@ fn who_is_silent_for_long_is_forgotten() {
     for n in 0..50 {
         attempt(&mut d, 0, n, 80);
         if n % 2 == 0 {
-            sight(&mut d, 0, n, 80, SightingKind::Completion);
+            sight(&mut d, 0, n, 80, SightingKind::Completion { unanswered: false });
         }
     }
     advance(&mut d, 599_000);
@@ -123,7 +124,7 @@ fn at_the_end_of_time_no_timer_is_due_for_ever() {
     let mut d = balanced(4);
     for port in 1..=6 {
         let (from, to) = ((source(1), 40_000), (OWN, port));
-        let sighting = Sighting::new(Time::from_nanos(u64::MAX), SightingKind::Attempt, from, to);
+        let sighting = Sighting::new(Time::from_nanos(u64::MAX), SightingKind::Attempt(Marks::default()), from, to);
         d.see(&sighting, &mut |f| f.time);
     }
     assert_eq!(d.next_due(), None);

@@ -112,10 +112,10 @@ fn a_sighting_tells_who_tried_what_and_when() {
         Some(Sighting::new(Time::from_secs(9), kind, (addr(SOURCE), from_port), (addr(HOST), 80)))
     };
     let mut sighted = |flags, seq, port| see(&mut sensor, (SOURCE, port), (HOST, 80), flags, seq).1;
-    assert_eq!(sighted(SYN, 7, 1000), expected(SightingKind::Attempt, 1000));
+    assert_eq!(sighted(SYN, 7, 1000), expected(SightingKind::Attempt(Marks::default()), 1000));
     assert_eq!(sighted(SYN, 7, 1000), None);
     assert_eq!(sighted(ACK, 8, 1001), None);
-    assert_eq!(sighted(ACK, 8, 1000), expected(SightingKind::Completion, 1000));
+    assert_eq!(sighted(ACK, 8, 1000), expected(SightingKind::Completion { unanswered: false }, 1000));
     assert_eq!(sighted(FIN | PSH, 8, 1000), expected(SightingKind::Probe { flags: FIN | PSH }, 1000));
 }
 

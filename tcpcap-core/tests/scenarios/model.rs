@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use tcpcap_core::{
-    Preset, Protected, SightingKind, Thresholds, Time,
+    Marks, Preset, Protected, SightingKind, Thresholds, Time,
     detect::port_scan::{LONG_WINDOW, Limits, MEDIUM_WINDOW, SETTLED_AFTER, WINDOW},
 };
 
@@ -110,7 +110,7 @@ proptest! {
         let preset = Preset::ALL[preset];
         let mut world = World::new();
         for s in &steps {
-            let kind = if s.completes { SightingKind::Completion } else { SightingKind::Attempt };
+            let kind = if s.completes { SightingKind::Completion { unanswered: false } } else { SightingKind::Attempt(Marks::default()) };
             let from = (ip(&format!("203.0.113.{}", s.source)), 40_000);
             world.sight(ms(s.at), kind, from, (ip(HOST), s.port));
         }

@@ -2,7 +2,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use tcpcap_core::{Config, Engine, Preset, Protected, Sighting, SightingKind, Thresholds, Time, Verdict};
+use tcpcap_core::{Config, Engine, Marks, Preset, Protected, Sighting, SightingKind, Thresholds, Time, Verdict};
 
 /// The host that is protected.
 pub const HOST: &str = "198.51.100.1";
@@ -39,14 +39,14 @@ impl World {
 
     pub fn closed_at(&mut self, at: Duration, from: IpAddr, to: (IpAddr, u16)) {
         let from_port = self.source_port();
-        self.sight(at, SightingKind::Attempt, (from, from_port), to);
+        self.sight(at, SightingKind::Attempt(Marks::default()), (from, from_port), to);
     }
 
     /// A connection to an open port; its handshake takes a round trip.
     pub fn open(&mut self, at: Duration, rtt: Duration, from: &str, port: u16) {
         let from = (ip(from), self.source_port());
-        self.sight(at, SightingKind::Attempt, from, (ip(HOST), port));
-        self.sight(at + rtt, SightingKind::Completion, from, (ip(HOST), port));
+        self.sight(at, SightingKind::Attempt(Marks::default()), from, (ip(HOST), port));
+        self.sight(at + rtt, SightingKind::Completion { unanswered: false }, from, (ip(HOST), port));
     }
 
     fn source_port(&mut self) -> u16 {
