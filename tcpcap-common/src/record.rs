@@ -73,6 +73,10 @@ pub mod reason {
     pub const SWEEP: u32 = 2;
     /// The stealth rule.
     pub const STEALTH: u32 = 3;
+    /// The stray rule.
+    pub const STRAY: u32 = 4;
+    /// The brute force rule.
+    pub const BRUTE_FORCE: u32 = 5;
 }
 
 /// What the kernel counts about a source. Least recently used records give way.

@@ -19,8 +19,8 @@ pub struct Config {
     pub first_ttl: Duration,
     /// How many sources the detector keeps.
     pub max_sources: usize,
-    /// How many sources are blocked or remembered as repeaters.
-    pub max_blocks: usize,
+    /// How much may be blocked.
+    pub caps: decide::Caps,
 }
 
 impl Default for Config {
@@ -30,7 +30,7 @@ impl Default for Config {
             observe: false,
             first_ttl: decide::FIRST_TTL,
             max_sources: detect::MAX_SOURCES,
-            max_blocks: decide::MAX_ENTRIES,
+            caps: decide::Caps::default(),
         }
     }
 }
@@ -51,6 +51,8 @@ pub struct Stats {
     pub tracked_sources: usize,
     /// Sources that it gave up for want of room.
     pub evicted_sources: u64,
+    /// Attempts to targets that there was no room to watch for floods.
+    pub unwatched_attempts: u64,
     /// Sources blocked now.
     pub blocked: usize,
 }
@@ -68,7 +70,7 @@ impl Engine {
     pub fn new(config: &Config) -> Self {
         Self {
             detector: Detector::new(config.thresholds, config.max_sources),
-            policy: Policy::new(config.observe, config.first_ttl, config.max_blocks),
+            policy: Policy::new(config.observe, config.first_ttl, config.caps),
         }
     }
 
@@ -99,8 +101,15 @@ impl Engine {
         Stats {
             tracked_sources: self.detector.tracked(),
             evicted_sources: self.detector.evicted(),
+            unwatched_attempts: self.detector.unwatched(),
             blocked: self.policy.blocked(),
         }
+    }
+
+    /// Whether the circuit breaker is open: too many sources were blocked within a minute, and for now nobody new is.
+    #[must_use]
+    pub fn is_breaker_open(&self, now: Time) -> bool {
+        self.policy.is_breaker_open(now)
     }
 }
 

@@ -13,8 +13,8 @@ pub mod source;
 pub mod time;
 mod wording;
 
-pub use decide::{Decision, Outcome, Protected, Suppression};
-pub use detect::{Finding, Preset, Rule, Thresholds};
+pub use decide::{Caps, Decision, Outcome, Protected, Scope, Suppression};
+pub use detect::{Finding, Fingerprint, Preset, Rule, Standing, Thresholds};
 pub use engine::{Config, Engine, Stats, Verdict};
 pub use marks::{Marks, Syn, Tool};
 pub use sense::{Own, Sensor};

@@ -14,7 +14,7 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
-use tracing::{error, info, warn};
+use tracing::{error, field::display, info, warn};
 
 use crate::{
     enforce::Enforcer,
@@ -265,15 +265,15 @@ impl Daemon {
     /// Writes the blocks among the verdicts from the given one on.
     fn enforce_from(&mut self, first: usize) {
         for verdict in &self.verdicts[first..] {
-            if let Some(until) = verdict.decision.entry_until() {
-                let finding = &verdict.finding;
+            let finding = &verdict.finding;
+            if let (Some(until), Some(source)) = (verdict.decision.entry_until(), finding.source) {
                 let block = Block {
                     until: until.as_nanos(),
                     since: finding.time.as_nanos(),
                     reason: reason(finding.rule),
                     ..Block::default()
                 };
-                self.enforcer.block(finding.source, block);
+                self.enforcer.block(source, block);
                 self.metrics.event_to_block.observe(host::now().since(finding.time).as_secs_f64());
             }
         }
@@ -281,17 +281,21 @@ impl Daemon {
 
     /// Counts and logs the verdicts, and is done with them.
     fn report(&mut self) {
-        for Verdict { finding, decision } in self.verdicts.drain(..) {
+        for verdict in self.verdicts.drain(..) {
+            let Verdict { finding, decision } = &verdict;
             self.metrics.count_finding(finding.rule.name(), finding.window);
             self.metrics.count_decision(decision.outcome.name());
-            log_finding(&finding);
+            log_finding(finding);
             if let Outcome::Block { .. } = decision.outcome {
                 self.metrics.processed_blocks.inc();
             }
-            let (event, source, line) = (decision.outcome.name(), finding.source, decision.done(finding.source));
+            let (event, line) = (decision.outcome.name(), verdict.done());
+            let source = finding.source.map(display);
             match decision.outcome {
-                Outcome::Suppressed(_) => warn!(event, source = %source, why = %decision, "{line}"),
-                _ => info!(event, source = %source, why = %decision, "{line}"),
+                Outcome::Suppressed(_) => warn!(event, source, why = %decision, "{line}"),
+                // The finding's line has said it all.
+                Outcome::Alert => {}
+                _ => info!(event, source, why = %decision, "{line}"),
             }
         }
     }
@@ -421,12 +425,28 @@ fn reason(rule: Rule) -> u32 {
         Rule::PortScan => record::reason::PORT_SCAN,
         Rule::Sweep => record::reason::SWEEP,
         Rule::Stealth => record::reason::STEALTH,
+        Rule::Stray => record::reason::STRAY,
+        Rule::BruteForce => record::reason::BRUTE_FORCE,
+        // These only tell, and make no entry.
+        Rule::Forged | Rule::Flood | Rule::FloodSource | Rule::FanOut => 0,
     }
 }
 
 fn log_finding(f: &Finding) {
+    let (source, in_name_of) = (f.source.map(display), f.in_name_of.map(display));
+    let fingerprint = f.fingerprint.map(|f| f.tool.name());
     info!(
-        event = "finding", source = %f.source, rule = f.rule.name(), window = f.window, count = f.count, threshold = f.threshold,
-        verified = f.verified, "{f}"
+        event = "finding",
+        source,
+        in_name_of,
+        rule = f.rule.name(),
+        window = f.window,
+        count = f.count,
+        threshold = f.threshold,
+        attempts_before = f.attempts_before,
+        completions = f.completions,
+        verified = f.verified(),
+        fingerprint,
+        "{f}"
     );
 }

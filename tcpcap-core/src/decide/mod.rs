@@ -1,7 +1,10 @@
 //! Decisions: what policy makes of a finding, and which part of it decided.
 //!
-//! In this order: never-block ([`Protected`]) → already blocked → room → observe mode → block. A block lasts
-//! [`FIRST_TTL`] unless configured otherwise, twice as long with each repeat, and never longer than [`MAX_TTL`].
+//! In this order: only an alert → never-block ([`Protected`]) → already blocked (extend) → caps ([`Caps`]) → observe mode
+//! → block. A block lasts [`FIRST_TTL`] unless configured otherwise, twice as long with each repeat, and never longer than
+//! [`MAX_TTL`]. What a source's past says ([`Standing`](crate::detect::Standing)) decides the rest: an unverified one may
+//! be anybody's invention, so its blocks are the shortest and their number is capped; a verified one begins a step
+//! higher; of an established one only new connections are dropped, since it may be a victim, or many people at once.
 
 mod policy;
 mod protected;
@@ -26,6 +29,30 @@ pub const REPEATER_MEMORY: Duration = MAX_TTL;
 /// else goes into it fits too.
 pub const MAX_ENTRIES: usize = 131_072;
 
+/// How much may be blocked, whatever is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Caps {
+    /// Sources blocked or remembered as repeaters.
+    pub entries: usize,
+    /// Unverified sources blocked at once, so that forgers cannot use up the room.
+    pub unverified: usize,
+    /// New blocks in a minute. One more opens the circuit breaker for [`BREAKER_OPEN`].
+    pub per_minute: usize,
+}
+
+impl Default for Caps {
+    fn default() -> Self {
+        Self { entries: MAX_ENTRIES, unverified: MAX_ENTRIES / 2, per_minute: BLOCKS_PER_MINUTE }
+    }
+}
+
+/// New blocks in a minute unless configured otherwise: far more than a bad day on the Internet brings, and few enough
+/// that a mistake, or somebody who forges scans by the thousand, does not block the world.
+pub const BLOCKS_PER_MINUTE: usize = 600;
+
+/// How long nobody new is blocked once the circuit breaker has opened.
+pub const BREAKER_OPEN: Duration = Duration::from_secs(60);
+
 /// What policy made of a finding.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
@@ -35,6 +62,29 @@ pub struct Decision {
     pub times: u32,
     /// How long from now.
     pub ttl: Duration,
+    /// What of the source is dropped.
+    pub scope: Scope,
+}
+
+/// What of a blocked source is dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Scope {
+    /// Every packet.
+    #[default]
+    All,
+    /// New connections; those that exist go on.
+    Syn,
+}
+
+impl Scope {
+    /// The name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::All => "all",
+            Self::Syn => "syn",
+        }
+    }
 }
 
 /// What happens to a source.
@@ -55,6 +105,8 @@ pub enum Outcome {
         /// Until when it would be.
         until: Time,
     },
+    /// Nothing: the finding only tells.
+    Alert,
     /// Nothing, for this reason.
     Suppressed(Suppression),
 }
@@ -64,8 +116,12 @@ pub enum Outcome {
 pub enum Suppression {
     /// It must never be.
     Protected(Protection),
-    /// [`MAX_ENTRIES`] sources are blocked already.
-    Full,
+    /// [`Caps::entries`] sources are blocked already.
+    Full(usize),
+    /// [`Caps::unverified`] unverified sources are.
+    Unverified(usize),
+    /// The circuit breaker is open: [`Caps::per_minute`] were blocked within a minute.
+    BreakerOpen(usize),
 }
 
 impl Outcome {
@@ -76,6 +132,7 @@ impl Outcome {
             Self::Block { .. } => "block",
             Self::Extend { .. } => "extend",
             Self::Observe { .. } => "observe",
+            Self::Alert => "alert",
             Self::Suppressed(_) => "suppressed",
         }
     }
@@ -87,7 +144,7 @@ impl Decision {
     pub const fn entry_until(&self) -> Option<Time> {
         match self.outcome {
             Outcome::Block { until } | Outcome::Extend { until } | Outcome::Observe { until } => Some(until),
-            Outcome::Suppressed(_) => None,
+            Outcome::Alert | Outcome::Suppressed(_) => None,
         }
     }
 }
@@ -96,10 +153,17 @@ impl Decision {
 impl fmt::Display for Decision {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.outcome {
+            Outcome::Alert => f.write_str("this is told, and nobody is blocked for it"),
             Outcome::Suppressed(why) => why.fmt(f),
             _ => {
                 write!(f, "for {}", Readable(self.ttl))?;
-                if self.times > 1 { write!(f, ", block number {} in a row", self.times) } else { Ok(()) }
+                if self.times > 1 {
+                    write!(f, ", block number {} in a row", self.times)?;
+                }
+                match self.scope {
+                    Scope::All => Ok(()),
+                    Scope::Syn => f.write_str(", new connections only: it completed many before"),
+                }
             }
         }
     }
@@ -109,7 +173,16 @@ impl fmt::Display for Suppression {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Protected(what) => what.fmt(f),
-            Self::Full => write!(f, "{MAX_ENTRIES} sources are blocked already, which is all there is room for"),
+            Self::Full(cap) => write!(f, "{cap} sources are blocked already, which is all there is room for"),
+            Self::Unverified(cap) => {
+                write!(f, "{cap} sources that never completed a handshake are blocked already, and more may be forged")
+            }
+            Self::BreakerOpen(cap) => {
+                write!(
+                    f,
+                    "the circuit breaker is open: {cap} sources were blocked within a minute, and more look like a mistake"
+                )
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The policy: who is blocked now, who was, and for how long the next block is.
 
 use std::{
-    collections::{BTreeSet, HashMap},
+    collections::{BTreeSet, HashMap, VecDeque},
     time::Duration,
 };
 
-use super::{Decision, MAX_TTL, Outcome, Protected, REPEATER_MEMORY, Suppression};
-use crate::{Finding, Source, Time};
+use super::{BREAKER_OPEN, Caps, Decision, MAX_TTL, Outcome, Protected, REPEATER_MEMORY, Scope, Suppression};
+use crate::{Finding, Source, Time, detect::Standing};
 
 /// What is known about a source that is or was blocked.
 #[derive(Clone, Copy, Debug)]
@@ -14,6 +14,8 @@ struct Entry {
     /// End of the block, or, when that is over, of the memory of it.
     ends: Time,
     blocked: bool,
+    /// Blocked, and its address may be forged.
+    unverified: bool,
     times: u32,
 }
 
@@ -22,49 +24,63 @@ struct Entry {
 pub struct Policy {
     observe: bool,
     first_ttl: Duration,
-    max_entries: usize,
+    caps: Caps,
     entries: HashMap<Source, Entry>,
     /// What ends next: each entry once. Blocks and memories apart, so that either can be walked alone.
     blocks: BTreeSet<(Time, Source)>,
     memories: BTreeSet<(Time, Source)>,
+    unverified: usize,
+    /// When the blocks of the last minute were made: no more than the cap.
+    recent: VecDeque<Time>,
+    breaker_open_until: Time,
 }
 
 impl Policy {
     /// A policy that has blocked nobody yet. In observe mode everything is decided as otherwise, and nothing blocked.
     #[must_use]
-    pub fn new(observe: bool, first_ttl: Duration, max_entries: usize) -> Self {
+    pub fn new(observe: bool, first_ttl: Duration, caps: Caps) -> Self {
         Self {
             observe,
             first_ttl: first_ttl.min(MAX_TTL),
-            max_entries,
+            caps,
             entries: HashMap::new(),
             blocks: BTreeSet::new(),
             memories: BTreeSet::new(),
+            unverified: 0,
+            recent: VecDeque::new(),
+            breaker_open_until: Time::ZERO,
         }
     }
 
     /// What becomes of a finding.
     pub fn decide(&mut self, finding: &Finding, protected: &Protected) -> Decision {
-        let (source, now) = (finding.source, finding.time);
-        let suppressed = |why| Decision { outcome: Outcome::Suppressed(why), times: 0, ttl: Duration::ZERO };
+        let now = finding.time;
+        let nothing = |outcome| Decision { outcome, times: 0, ttl: Duration::ZERO, scope: Scope::All };
+        let Some(source) = finding.source.filter(|_| !finding.rule.is_alert()) else {
+            return nothing(Outcome::Alert);
+        };
         if let Some(why) = protected.protects(source) {
-            return suppressed(Suppression::Protected(why));
+            return nothing(Outcome::Suppressed(Suppression::Protected(why)));
         }
         let before = self.entries.get(&source).copied();
-        if before.is_none() && !self.make_room() {
-            return suppressed(Suppression::Full);
+        let blocked = before.filter(|e| e.blocked && e.ends > now);
+        let unverified = finding.standing == Standing::Unverified;
+        if blocked.is_none()
+            && let Err(why) = self.may_block(before.is_some(), unverified, now)
+        {
+            return nothing(Outcome::Suppressed(why));
         }
-        let blocked = before.is_some_and(|e| e.blocked && e.ends > now);
         let times = before.map_or(0, |e| e.times).saturating_add(1);
-        let ttl = self.ttl(times);
-        let until = before.filter(|_| blocked).map_or(now + ttl, |e| e.ends.max(now + ttl));
-        self.put(source, Entry { ends: until, blocked: true, times });
+        let ttl = self.ttl(times + u32::from(finding.standing == Standing::Verified));
+        let until = blocked.map_or(now + ttl, |e| e.ends.max(now + ttl));
+        self.put(source, Entry { ends: until, blocked: true, unverified, times });
         let outcome = match (self.observe, blocked) {
             (true, _) => Outcome::Observe { until },
-            (false, true) => Outcome::Extend { until },
-            (false, false) => Outcome::Block { until },
+            (false, Some(_)) => Outcome::Extend { until },
+            (false, None) => Outcome::Block { until },
         };
-        Decision { outcome, times, ttl: until.since(now) }
+        let scope = if finding.standing == Standing::Established { Scope::Syn } else { Scope::All };
+        Decision { outcome, times, ttl: until.since(now), scope }
     }
 
     /// The sources whose blocks are over by now; they stay remembered as repeaters for [`REPEATER_MEMORY`].
@@ -79,7 +95,7 @@ impl Policy {
             && ends <= now
         {
             let times = self.entries.get(&source).map_or(1, |e| e.times);
-            self.put(source, Entry { ends: ends + REPEATER_MEMORY, blocked: false, times });
+            self.put(source, Entry { ends: ends + REPEATER_MEMORY, blocked: false, unverified: false, times });
             over.push(source);
         }
         over
@@ -91,15 +107,44 @@ impl Policy {
         self.blocks.len()
     }
 
-    /// The first block's time, doubled with each one that follows.
-    fn ttl(&self, times: u32) -> Duration {
+    /// Whether the circuit breaker is open.
+    #[must_use]
+    pub fn is_breaker_open(&self, now: Time) -> bool {
+        now < self.breaker_open_until
+    }
+
+    /// The first block's time, doubled with each step.
+    fn ttl(&self, step: u32) -> Duration {
         // 2^17 of the shortest block are more than the longest.
-        self.first_ttl.saturating_mul(1 << (times - 1).min(17)).min(MAX_TTL)
+        self.first_ttl.saturating_mul(1 << (step - 1).min(17)).min(MAX_TTL)
+    }
+
+    /// Whether the caps leave room for one more block; takes it if so.
+    fn may_block(&mut self, known: bool, unverified: bool, now: Time) -> Result<(), Suppression> {
+        let Caps { entries, unverified: cap, per_minute } = self.caps;
+        if self.is_breaker_open(now) {
+            return Err(Suppression::BreakerOpen(per_minute));
+        }
+        if unverified && self.unverified >= cap {
+            return Err(Suppression::Unverified(cap));
+        }
+        while self.recent.front().is_some_and(|at| now.since(*at) >= Duration::from_secs(60)) {
+            self.recent.pop_front();
+        }
+        if self.recent.len() >= per_minute {
+            self.breaker_open_until = now + BREAKER_OPEN;
+            return Err(Suppression::BreakerOpen(per_minute));
+        }
+        if !known && !self.make_room() {
+            return Err(Suppression::Full(entries));
+        }
+        self.recent.push_back(now);
+        Ok(())
     }
 
     /// Makes room for one more entry, if a memory can be given up for it; never a block.
     fn make_room(&mut self) -> bool {
-        if self.entries.len() < self.max_entries {
+        if self.entries.len() < self.caps.entries {
             return true;
         }
         match self.memories.first() {
@@ -115,6 +160,7 @@ impl Policy {
         self.drop(source);
         let ends = if entry.blocked { &mut self.blocks } else { &mut self.memories };
         ends.insert((entry.ends, source));
+        self.unverified += usize::from(entry.unverified);
         self.entries.insert(source, entry);
     }
 
@@ -122,6 +168,7 @@ impl Policy {
         if let Some(entry) = self.entries.remove(&source) {
             let ends = if entry.blocked { &mut self.blocks } else { &mut self.memories };
             ends.remove(&(entry.ends, source));
+            self.unverified -= usize::from(entry.unverified);
         }
     }
 }
@@ -129,7 +176,10 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::decide::{FIRST_TTL, Protection};
+    use crate::{
+        decide::{FIRST_TTL, Protection},
+        detect::Rule,
+    };
     use std::net::{IpAddr, Ipv4Addr};
     use tcpcap_common::Addr;
 
@@ -138,24 +188,18 @@ mod tests {
     }
 
     fn finding(n: u32, secs: u64) -> Finding {
-        Finding {
-            time: Time::from_secs(secs),
-            source: source(n),
-            rule: crate::detect::Rule::PortScan,
-            window: "burst",
-            count: 32,
-            threshold: 32,
-            span: Duration::from_secs(60),
-            targets: vec![],
-            ports: vec![],
-            truncated: false,
-            attempts_before: 31,
-            verified: false,
-        }
+        of(Rule::PortScan, Standing::Unverified, n, secs)
     }
 
+    fn of(rule: Rule, standing: Standing, n: u32, secs: u64) -> Finding {
+        let window = ("burst", Duration::from_secs(60));
+        Finding { standing, ..Finding::new(Time::from_secs(secs), Some(source(n)), rule, window) }
+    }
+
+    const CAPS: Caps = Caps { entries: 4, unverified: 100, per_minute: 100 };
+
     fn policy() -> Policy {
-        Policy::new(false, FIRST_TTL, 4)
+        Policy::new(false, FIRST_TTL, CAPS)
     }
 
     fn decide(policy: &mut Policy, n: u32, secs: u64) -> Decision {
@@ -211,7 +255,7 @@ mod tests {
     fn a_protected_source_is_never_blocked_and_the_reason_is_given() {
         let mut protected = Protected::default();
         protected.set_host([], [IpAddr::V4(Ipv4Addr::from_bits(0x0a00_0001))]);
-        let mut policy = Policy::new(false, FIRST_TTL, 4);
+        let mut policy = Policy::new(false, FIRST_TTL, CAPS);
         let decision = policy.decide(&finding(1, 0), &protected);
         let expected = Suppression::Protected(Protection::Gateway(IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1))));
         assert_eq!(decision.outcome, Outcome::Suppressed(expected));
@@ -221,7 +265,7 @@ mod tests {
 
     #[test]
     fn observe_mode_decides_the_same_and_blocks_nobody() {
-        let mut policy = Policy::new(true, FIRST_TTL, 4);
+        let mut policy = Policy::new(true, FIRST_TTL, CAPS);
         let decision = decide(&mut policy, 1, 0);
         assert_eq!(decision.outcome, Outcome::Observe { until: Time::from_secs(600) });
         assert_eq!(policy.expire(Time::from_secs(600)), [source(1)]);
@@ -236,9 +280,63 @@ mod tests {
         for n in 2..6 {
             assert!(matches!(decide(&mut policy, n, 700).outcome, Outcome::Block { .. }));
         }
-        assert_eq!(decide(&mut policy, 6, 700).outcome, Outcome::Suppressed(Suppression::Full));
+        assert_eq!(decide(&mut policy, 6, 700).outcome, Outcome::Suppressed(Suppression::Full(4)));
         assert_eq!(policy.blocked(), 4);
         assert_eq!(policy.expire(Time::from_secs(1300)).len(), 4);
         assert_eq!(decide(&mut policy, 1, 1400).ttl, FIRST_TTL, "its memory had given way");
+    }
+
+    #[test]
+    fn a_verified_source_begins_a_step_higher_and_of_an_established_one_only_new_connections_are_dropped() {
+        for (standing, ttl, scope) in [
+            (Standing::Unverified, 600, Scope::All),
+            (Standing::Verified, 1200, Scope::All),
+            (Standing::Established, 600, Scope::Syn),
+        ] {
+            let decision = policy().decide(&of(Rule::PortScan, standing, 1, 0), &Protected::default());
+            assert_eq!((decision.ttl.as_secs(), decision.scope), (ttl, scope), "{standing:?}");
+        }
+        let decision = policy().decide(&of(Rule::PortScan, Standing::Established, 1, 0), &Protected::default());
+        assert_eq!(decision.to_string(), "for 10 min, new connections only: it completed many before");
+    }
+
+    #[test]
+    fn an_alert_blocks_nobody() {
+        let mut policy = policy();
+        for rule in Rule::ALL.into_iter().filter(|r| r.is_alert()) {
+            let decision = policy.decide(&of(rule, Standing::Unverified, 1, 0), &Protected::default());
+            assert_eq!((decision.outcome, policy.blocked()), (Outcome::Alert, 0), "{rule:?}");
+        }
+        let about_a_target = Finding { source: None, ..of(Rule::Flood, Standing::Unverified, 1, 0) };
+        assert_eq!(policy.decide(&about_a_target, &Protected::default()).outcome, Outcome::Alert);
+    }
+
+    #[test]
+    fn unverified_sources_cannot_take_all_the_room() {
+        let mut policy = Policy::new(false, FIRST_TTL, Caps { unverified: 2, ..CAPS });
+        let mut outcome =
+            |standing, n, secs| policy.decide(&of(Rule::PortScan, standing, n, secs), &Protected::default()).outcome;
+        assert!(matches!(outcome(Standing::Unverified, 1, 0), Outcome::Block { .. }));
+        assert!(matches!(outcome(Standing::Unverified, 2, 0), Outcome::Block { .. }));
+        assert_eq!(outcome(Standing::Unverified, 3, 0), Outcome::Suppressed(Suppression::Unverified(2)));
+        assert!(matches!(outcome(Standing::Unverified, 2, 1), Outcome::Extend { .. }), "who is blocked stays so");
+        assert!(matches!(outcome(Standing::Verified, 3, 0), Outcome::Block { .. }));
+        assert_eq!(policy.expire(Time::from_secs(600)).len(), 1);
+        assert!(matches!(decide(&mut policy, 4, 600).outcome, Outcome::Block { .. }), "there is room again");
+    }
+
+    #[test]
+    fn too_many_blocks_in_a_minute_open_the_circuit_breaker_for_a_minute() {
+        let mut policy = Policy::new(false, FIRST_TTL, Caps { entries: 1000, unverified: 1000, per_minute: 3 });
+        let blocks = |policy: &mut Policy, n, secs| matches!(decide(policy, n, secs).outcome, Outcome::Block { .. });
+        assert!((0..3).all(|n| blocks(&mut policy, n, 0)));
+        assert!(!policy.is_breaker_open(Time::from_secs(1)));
+        let decision = decide(&mut policy, 3, 30);
+        assert_eq!(decision.outcome, Outcome::Suppressed(Suppression::BreakerOpen(3)));
+        assert!(decision.to_string().starts_with("the circuit breaker is open: 3 sources"), "{decision}");
+        assert!(policy.is_breaker_open(Time::from_secs(89)) && !policy.is_breaker_open(Time::from_secs(90)));
+        assert!(!blocks(&mut policy, 4, 89), "the minute is not over");
+        assert!(matches!(decide(&mut policy, 0, 89).outcome, Outcome::Extend { .. }), "who is blocked stays so");
+        assert!(blocks(&mut policy, 4, 90));
     }
 }

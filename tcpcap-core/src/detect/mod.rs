@@ -1,78 +1,63 @@
 //! Detection: sightings go in, findings come out.
 //!
 //! [`Detector`] keeps what is known about each source, within a bound ([`MAX_SOURCES`]), and asks each rule whether it
-//! fires. One rule is one file that states it in a sentence: [`port_scan`], [`stealth`].
+//! fires. One rule is one file that states it in a sentence: [`port_scan`], [`stealth`], [`stray`], [`brute_force`] get a
+//! source blocked; [`flood`] and [`fan_out`] only tell.
 
+pub mod brute_force;
+pub mod fan_out;
 mod finding;
+pub mod flood;
 mod pairs;
 pub mod port_scan;
 mod preset;
+mod rate;
+mod record;
 pub mod stealth;
+pub mod stray;
 mod table;
 
 use std::{collections::BTreeSet, time::Duration};
 
-pub use finding::{Finding, Rule, SAMPLE};
+pub use finding::{Finding, Fingerprint, Rule, SAMPLE, Standing};
 pub use preset::{Preset, Thresholds};
 
 use crate::{Sighting, SightingKind, Source, Time};
-use pairs::Pairs;
 use port_scan::PortScan;
-use stealth::Probes;
+use record::Record;
+use stealth::Oddity;
 use table::Table;
 
-/// How many sources are kept. At most 3 KB for one that scans, 200 bytes for one that came once.
+/// How many sources are kept. At most 8 KB for one that scans, 400 bytes for one that came once.
 pub const MAX_SOURCES: usize = 65_536;
 
-/// What is known about a source.
-#[derive(Debug)]
-pub(crate) struct Record {
-    pairs: Pairs,
-    probes: Probes,
-    /// Its latest sighting.
-    last_seen: Time,
-    /// Attempts since the record was made.
-    attempts: u64,
-    /// Its first completed handshake: from then on the address is known to be real.
-    first_completion: Option<Time>,
-    /// When the rule looks at it again without being asked by a sighting.
-    check_at: Option<Time>,
-    /// A rule has fired, and nothing about the source counts before this.
-    quiet_until: Time,
-}
-
-impl Record {
-    fn new(now: Time) -> Self {
-        Self {
-            pairs: Pairs::default(),
-            probes: Probes::default(),
-            last_seen: now,
-            attempts: 0,
-            first_completion: None,
-            check_at: None,
-            quiet_until: Time::ZERO,
-        }
-    }
-
-    /// Whether the source had completed a handshake before a window that ends now began: then its address is real, and
-    /// a scanner cannot buy that along the way.
-    fn was_verified_before(&self, now: Time, window: Duration) -> bool {
-        self.first_completion.is_some_and(|at| now.since(at) > window)
-    }
-}
-
 /// A source of which nothing was seen for this long is forgotten, unless it has left something incomplete. Longer than
-/// the shorter windows, for the sake of [`Finding::verified`].
+/// the shorter windows, for the sake of [`Finding::standing`].
 const MEMORY: Duration = Duration::from_secs(600);
+
+/// A source in whose name somebody scans is told of once in this time.
+const FORGED_REMINDER: Duration = Duration::from_secs(60);
+
+/// What a rule says about a source.
+enum Verdict {
+    Fires(Finding),
+    /// Nothing yet, but what is still fresh could be enough at this time.
+    LookAgain(Time),
+    Quiet,
+}
 
 /// Knows every source of late, and names those that scan.
 #[derive(Debug)]
 pub struct Detector {
+    thresholds: Thresholds,
     port_scan: PortScan,
-    stealth: stealth::Limits,
     table: Table,
+    targets: flood::Targets,
+    answers: Answers,
     /// When which source is due for a look: one entry a source at most.
     checks: BTreeSet<(Time, Source)>,
+    /// The first time seen.
+    began: Option<Time>,
     /// The latest time seen. A sighting from before it counts as of now, so that nothing here goes backwards.
     now: Time,
     swept: Time,
@@ -83,10 +68,13 @@ impl Detector {
     #[must_use]
     pub fn new(thresholds: Thresholds, max_sources: usize) -> Self {
         Self {
+            thresholds,
             port_scan: PortScan::new(thresholds.port_scan),
-            stealth: thresholds.stealth,
             table: Table::new(max_sources),
+            targets: flood::Targets::new(thresholds.flood),
+            answers: Answers::default(),
             checks: BTreeSet::new(),
+            began: None,
             now: Time::ZERO,
             swept: Time::ZERO,
         }
@@ -96,14 +84,19 @@ impl Detector {
     /// about the source: as long as it is blocked, what still trickles in is nothing new.
     pub fn see(&mut self, sighting: &Sighting, found: &mut impl FnMut(Finding) -> Time) {
         self.now = self.now.max(sighting.time);
-        let now = self.now;
-        if self.table.is_full_for(sighting.source)
+        self.began.get_or_insert(self.now);
+        let (source, now, thresholds) = (sighting.source, self.now, self.thresholds);
+        if self.table.is_full_for(source)
             && let Some((evicted, record)) = self.table.evict()
             && let Some(at) = record.check_at
         {
             self.checks.remove(&(at, evicted));
         }
-        let record = self.table.get_or_make(sighting.source, now);
+        let record = self.table.get_or_make(source, now);
+        // What the next sweep would forget is forgotten already: when it comes must make no difference.
+        if record.is_forgotten(now, self.port_scan.keep().memory) {
+            *record = Record::new(now);
+        }
         record.last_seen = now;
         // What would not have come through is not counted.
         if now < record.quiet_until {
@@ -111,26 +104,41 @@ impl Detector {
         }
         let pair = (sighting.to, sighting.to_port);
         match sighting.kind {
-            SightingKind::Attempt(_) => {
-                record.attempts += 1;
-                record.pairs.attempt(pair, now, self.port_scan.keep());
-                self.judge(sighting.source, found);
-            }
-            SightingKind::Completion { .. } => {
-                record.first_completion.get_or_insert(now);
-                record.pairs.complete(pair);
-            }
-            SightingKind::Probe { flags } => {
-                record.probes.note(pair, flags, now);
-                if let Some(finding) = stealth::judge(self.stealth, sighting.source, record, now) {
+            SightingKind::Attempt(marks) => {
+                record.attempt(pair, marks, &thresholds, self.port_scan.keep(), now);
+                let guessing = brute_force::judge(thresholds.brute_force, source, record, pair, now);
+                let fanning = fan_out::judge(thresholds.fan_out, source, record, now);
+                self.targets.attempt(source, pair, now);
+                self.judge(source, found);
+                for finding in fanning.into_iter().chain(guessing) {
                     self.report(finding, found);
                 }
             }
-            SightingKind::Refusal | SightingKind::TinyFragment | SightingKind::Stray { .. } => {}
+            SightingKind::Completion { unanswered } => {
+                if self.answers.believe(record, unanswered) {
+                    record.complete(pair, now);
+                    self.targets.end(pair, now);
+                }
+            }
+            SightingKind::Refusal => {
+                record.refuse(pair, now);
+                self.targets.end(pair, now);
+                self.judge(source, found);
+            }
+            SightingKind::Probe { flags } => self.probe(source, pair, Oddity::Flags(flags), found),
+            SightingKind::TinyFragment => self.probe(source, pair, Oddity::TinyFragment, found),
+            SightingKind::Stray { refused } => {
+                // Late segments of a connection that was.
+                if !record.pairs.has_completed(pair) {
+                    record.strays.note(pair, refused, now);
+                    self.judge(source, found);
+                }
+            }
         }
     }
 
-    /// Lets time pass, with `found` as for [`Detector::see`]: rules look again at the sources that are due, and forgets who has not been seen for long.
+    /// Lets time pass, with `found` as for [`Detector::see`]: rules look again at what is due, and who has not been seen
+    /// for long is forgotten.
     pub fn advance(&mut self, now: Time, found: &mut impl FnMut(Finding) -> Time) {
         self.now = self.now.max(now);
         while let Some(&(at, source)) = self.checks.first()
@@ -142,23 +150,19 @@ impl Detector {
             }
             self.judge(source, found);
         }
+        // An alert silences nothing.
+        self.targets.advance(self.now, &mut |finding| {
+            found(finding);
+        });
         if self.now.since(self.swept) >= MEMORY / 4 {
-            self.swept = self.now;
-            let (now, checks, memory) = (self.now, &mut self.checks, self.port_scan.keep().memory);
-            self.table.retain(|source, record| {
-                let keep = now.since(record.last_seen) < MEMORY || record.pairs.has_incomplete(now, memory);
-                if !keep && let Some(at) = record.check_at {
-                    checks.remove(&(at, source));
-                }
-                keep
-            });
+            self.sweep();
         }
     }
 
     /// When [`Detector::advance`] has something to look at, at the earliest.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {
-        self.checks.first().map(|(at, _)| *at)
+        self.checks.first().map(|(at, _)| *at).into_iter().chain(self.targets.next_due()).min()
     }
 
     /// Sources kept now.
@@ -173,36 +177,110 @@ impl Detector {
         self.table.evicted()
     }
 
-    fn judge(&mut self, source: Source, found: &mut impl FnMut(Finding) -> Time) {
-        let now = self.now;
+    /// Attempts to targets that there was no room to watch for floods.
+    #[must_use]
+    pub fn unwatched(&self) -> u64 {
+        self.targets.unwatched()
+    }
+
+    fn sweep(&mut self) {
+        self.swept = self.now;
+        self.targets.sweep(self.now);
+        let (now, memory) = (self.now, self.port_scan.keep().memory);
+        self.table.retain(|_, record| !record.is_forgotten(now, memory));
+    }
+
+    fn probe(
+        &mut self,
+        source: Source,
+        pair: (tcpcap_common::Addr, u16),
+        oddity: Oddity,
+        found: &mut impl FnMut(Finding) -> Time,
+    ) {
         let Some(record) = self.table.get(source) else { return };
-        match self.port_scan.judge(source, record, now) {
-            port_scan::Verdict::Fires(finding) => self.report(finding, found),
-            // At the end of time a second later is now.
-            port_scan::Verdict::LookAgain(at) if at <= now => {}
-            port_scan::Verdict::LookAgain(at) => {
-                if record.check_at.is_none_or(|before| at < before) {
-                    if let Some(before) = record.check_at.replace(at) {
-                        self.checks.remove(&(before, source));
-                    }
-                    self.checks.insert((at, source));
-                }
-            }
-            port_scan::Verdict::Quiet => {}
+        record.probes.note(pair, oddity, self.now);
+        if let Some(finding) = stealth::judge(self.thresholds.stealth, source, record, self.now) {
+            self.report(finding, found);
         }
     }
 
-    /// Hands a finding on, and begins anew with its source.
-    fn report(&mut self, finding: Finding, found: &mut impl FnMut(Finding) -> Time) {
-        let source = finding.source;
-        let quiet_until = found(finding);
+    /// Asks the rules that may have to wait for their evidence to settle.
+    fn judge(&mut self, source: Source, found: &mut impl FnMut(Finding) -> Time) {
+        let (now, began) = (self.now, self.began.unwrap_or(self.now));
         let Some(record) = self.table.get(source) else { return };
-        record.pairs.clear();
-        record.probes.clear();
-        record.quiet_until = quiet_until;
-        if let Some(at) = record.check_at.take() {
+        let verdicts = [
+            self.port_scan.judge(source, record, now),
+            stray::judge(self.thresholds.stray, source, record, began, now),
+            flood::judge(self.thresholds.flood, source, record, now),
+        ];
+        let mut look_again: Option<Time> = None;
+        for verdict in verdicts {
+            match verdict {
+                Verdict::Fires(finding) => {
+                    let ends_it = !finding.rule.is_alert();
+                    self.report(finding, found);
+                    if ends_it {
+                        return;
+                    }
+                }
+                // At the end of time a second later is now.
+                Verdict::LookAgain(at) => {
+                    look_again = look_again.into_iter().chain(Some(at).filter(|at| *at > now)).min()
+                }
+                Verdict::Quiet => {}
+            }
+        }
+        let (Some(at), Some(record)) = (look_again, self.table.get(source)) else { return };
+        if record.check_at.is_none_or(|before| at < before) {
+            if let Some(before) = record.check_at.replace(at) {
+                self.checks.remove(&(before, source));
+            }
+            self.checks.insert((at, source));
+        }
+    }
+
+    /// Hands a finding on, and begins anew with its source, unless it only tells.
+    fn report(&mut self, finding: Finding, found: &mut impl FnMut(Finding) -> Time) {
+        let (rule, now) = (finding.rule, self.now);
+        let Some(source) = finding.source.or(finding.in_name_of) else { return };
+        let Some(record) = self.table.get(source) else { return };
+        if rule == Rule::Forged {
+            record.pairs.clear_incomplete();
+            if now < record.forged_told_until {
+                return;
+            }
+            record.forged_told_until = now + FORGED_REMINDER;
+        }
+        let quiet_until = found(finding);
+        if rule.is_alert() {
+            return;
+        }
+        if let Some(at) = record.begin_anew(quiet_until) {
             self.checks.remove(&(at, source));
         }
+    }
+}
+
+/// Whether completions of attempts to which no answer was seen are believed.
+///
+/// Where our answers are in view, a handshake whose answer was not seen was completed by a forger, or the answer left by
+/// an interface that nobody watches. The second is so for all sources alike, so as long as most sources complete
+/// handshakes that were answered, the others are not believed. Each source has one vote of either kind.
+#[derive(Debug, Default)]
+struct Answers {
+    answered: u64,
+    unanswered: u64,
+}
+
+impl Answers {
+    fn believe(&mut self, record: &mut Record, unanswered: bool) -> bool {
+        let (votes, voted) = if unanswered {
+            (&mut self.unanswered, &mut record.voted_unanswered)
+        } else {
+            (&mut self.answered, &mut record.voted_answered)
+        };
+        *votes += u64::from(!std::mem::replace(voted, true));
+        !unanswered || self.unanswered > self.answered
     }
 }
 

@@ -1,152 +1,281 @@
 //! The port scan rule: a source scans when it tries many (own address, port) pairs and completes none of them.
 //!
-//! Four windows over one set of incomplete pairs. *burst* counts at once and stops a fast scan while it runs. The others
-//! wait until a pair is a second old, so that a long round trip makes nobody suspect: *fast* weighs it, since an honest
-//! source seldom misses a privileged port (weights as in scanlogd and xtables-addons' psd); *medium* and *long* find
-//! scans that take their time. The same pairs are named a sweep when they are many addresses and few ports.
+//! Several windows over one set of pairs ([`Window`]). *burst* counts at once and stops a fast scan while it runs. *fast*,
+//! *medium* and *long* wait until a pair has settled: refused by this host, where its answers are in view, or still
+//! incomplete after a second, so that a long round trip makes nobody suspect. *fast* weighs, since an honest source
+//! seldom misses a privileged port (weights as in scanlogd and xtables-addons' psd). *abandoned* is for those who take
+//! their time and stop early: pairs tried a few times and then left alone, by a source that otherwise achieves little.
+//! Who is configured to try a dead service tries it again; who scans goes on to the next. *open* is for a host where
+//! everything answers: nobody uses twenty privileged ports, each a few times, and then none of them again.
 //!
-//! What it cannot see: a scan slower than the long window, a scan of ports that all answer, a scan dealt out over many
-//! sources, and a scanner that sends the ACK of a handshake it did not see answered.
+//! The marks of a scanning tool on nearly all of the pairs halve each threshold. The same pairs are named a sweep when
+//! they are many addresses and few ports. And when none of them was sent by the stack that the source's handshakes come
+//! from, while these go on, the scan is somebody else's: named forged, and nobody's block.
+//!
+//! What it cannot see: a scan slower than the long window, a scan of unprivileged ports that all answer, a sweep of
+//! hosts that all answer, a scan dealt out over many sources. At ingress alone, a scanner that sends the ACK of a
+//! handshake that it did not see answered. And whoever scans from a host that completes handshakes all the while, with
+//! another stack, passes for a victim.
 
 use std::{collections::BTreeSet, time::Duration};
 
 use super::{
-    Finding, Record, Rule,
+    Finding, Record, Rule, Verdict,
+    finding::Fingerprint,
     pairs::{Keep, Pair},
 };
-use crate::{Source, Time};
+use crate::{Source, Time, Tool};
 
 /// When the rule fires; `None` switches a window off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
     /// *burst*: incomplete pairs within [`WINDOW`], each counted at once.
-    pub burst_pairs: u32,
+    pub burst_pairs: Option<u32>,
     /// *fast*: sum of the weights of settled incomplete pairs within [`WINDOW`].
     pub fast_score: Option<u32>,
     /// *medium*: settled incomplete pairs within [`MEDIUM_WINDOW`].
-    pub medium_pairs: u32,
+    pub medium_pairs: Option<u32>,
     /// *long*: settled incomplete pairs within [`LONG_WINDOW`].
-    pub long_pairs: u32,
+    pub long_pairs: Option<u32>,
+    /// *abandoned*: abandoned incomplete pairs within [`LONG_WINDOW`].
+    pub abandoned_pairs: Option<u32>,
+    /// *abandoned*, where they are a sweep.
+    pub abandoned_targets: Option<u32>,
+    /// *open*: privileged ports among abandoned pairs, completed or not, within [`LONG_WINDOW`].
+    pub open_ports: Option<u32>,
 }
 
 /// How far back *burst* and *fast* look.
 pub const WINDOW: Duration = Duration::from_secs(60);
 /// How far back *medium* looks: two to six ports a minute.
 pub const MEDIUM_WINDOW: Duration = Duration::from_secs(600);
-/// How far back *long* looks: one port every five minutes, and with patience one an hour.
+/// How far back the others look: one port every five minutes, and with patience one an hour.
 pub const LONG_WINDOW: Duration = Duration::from_secs(86_400);
 
 /// When a pair that is still incomplete has settled: longer than any round trip with a retransmission or two.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(1);
+
+/// When a pair is abandoned: not tried again for this long, which is longer than monitors wait between two rounds …
+pub const ABANDONED_AFTER: Duration = Duration::from_secs(600);
+/// … and tried no more often than this. Scanners repeat a probe that was not answered, once or twice.
+pub const ABANDONED_TRIES: u8 = 3;
 
 /// A sweep tries at least so many addresses.
 pub const SWEEP_TARGETS: usize = 10;
 /// A sweep tries at most so many ports.
 pub const SWEEP_PORTS: usize = 3;
 
+/// A source whose attempts bear a tool's marks: at least so many pairs …
+const MARKED_PAIRS: usize = 3;
+/// … and this share of all counted, in percent.
+const MARKED_PERCENT: usize = 90;
+
+/// Handshakes that a source must have completed before the window for its stack to be known well enough to speak for it.
+const KNOWN_STACK_COMPLETIONS: u64 = 10;
+
 /// The least number of pairs kept for a source. Not below any preset's thresholds.
 const MIN_CAPACITY: u32 = 64;
 
-/// What a pair adds to the *fast* score.
-fn weight(pair: &Pair) -> u32 {
-    if pair.port < 1024 { 3 } else { 1 }
+/// The lowest port that anybody may listen on.
+const UNPRIVILEGED: u16 = 1024;
+
+/// One way to look at a source's pairs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Window {
+    Burst,
+    Fast,
+    Medium,
+    Long,
+    Abandoned,
+    Open,
 }
 
-/// What the rule says about a source.
-pub(super) enum Verdict {
-    Fires(Finding),
-    /// Nothing yet, but pairs that are still fresh could be enough at this time.
-    LookAgain(Time),
-    Quiet,
+impl Window {
+    const ALL: [Self; 6] = [Self::Burst, Self::Fast, Self::Medium, Self::Long, Self::Abandoned, Self::Open];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Burst => "burst",
+            Self::Fast => "fast",
+            Self::Medium => "medium",
+            Self::Long => "long",
+            Self::Abandoned => "abandoned",
+            Self::Open => "open",
+        }
+    }
+
+    const fn span(self) -> Duration {
+        match self {
+            Self::Burst | Self::Fast => WINDOW,
+            Self::Medium => MEDIUM_WINDOW,
+            Self::Long | Self::Abandoned | Self::Open => LONG_WINDOW,
+        }
+    }
+
+    /// Whether it ever counts such a pair.
+    const fn cares_for(self, pair: &Pair) -> bool {
+        match self {
+            Self::Burst | Self::Fast | Self::Medium | Self::Long => !pair.completed,
+            Self::Abandoned => !pair.completed && pair.tries <= ABANDONED_TRIES,
+            Self::Open => pair.port < UNPRIVILEGED && pair.tries <= ABANDONED_TRIES,
+        }
+    }
+
+    /// From when on it counts the pair.
+    fn counts_from(self, pair: &Pair) -> Time {
+        match self {
+            Self::Burst => pair.first,
+            _ if pair.refused && !matches!(self, Self::Abandoned | Self::Open) => pair.first,
+            Self::Fast | Self::Medium | Self::Long => pair.first + SETTLED_AFTER,
+            Self::Abandoned | Self::Open => pair.last + ABANDONED_AFTER,
+        }
+    }
+
+    /// What the pairs come to.
+    fn score<'a>(self, pairs: impl Iterator<Item = &'a Pair>) -> u32 {
+        match self {
+            Self::Fast => pairs.map(|p| if p.port < UNPRIVILEGED { 3 } else { 1 }).sum(),
+            Self::Open => number(pairs.map(|p| p.port).collect::<BTreeSet<_>>().len()),
+            _ => number(pairs.count()),
+        }
+    }
+}
+
+fn number(n: usize) -> u32 {
+    u32::try_from(n).unwrap_or(u32::MAX)
+}
+
+fn is_sweep<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> bool {
+    pairs.clone().map(|p| p.port).collect::<BTreeSet<_>>().len() <= SWEEP_PORTS
+        && pairs.map(|p| p.to).collect::<BTreeSet<_>>().len() >= SWEEP_TARGETS
+}
+
+/// The tool that nearly all of the pairs are of.
+fn fingerprint<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> Option<Fingerprint> {
+    let all = pairs.clone().count();
+    let (tool, marked) = Tool::ALL
+        .into_iter()
+        .map(|tool| (tool, pairs.clone().filter(|p| p.tool == Some(tool)).count()))
+        .max_by_key(|(_, marked)| *marked)?;
+    let percent = (marked * 100).checked_div(all)?;
+    (marked >= MARKED_PAIRS && percent >= MARKED_PERCENT)
+        .then(|| Fingerprint { tool, percent: u8::try_from(percent).unwrap_or(100) })
 }
 
 /// The rule with its limits.
 #[derive(Debug)]
 pub(super) struct PortScan {
     limits: Limits,
-}
-
-/// One of the windows in which pairs must have settled.
-struct Window {
-    name: &'static str,
-    span: Duration,
-    threshold: u32,
-    weight: fn(&Pair) -> u32,
+    /// The lowest limit, and so how few pairs are not worth a look.
+    least: Option<u32>,
 }
 
 impl PortScan {
     pub(super) fn new(limits: Limits) -> Self {
-        Self { limits }
+        let mut rule = Self { limits, least: None };
+        rule.least =
+            Window::ALL.into_iter().flat_map(|w| [false, true].map(|sweep| rule.limit(w, sweep))).flatten().min();
+        rule
     }
 
     /// What it wants kept of a source's pairs.
     pub(super) fn keep(&self) -> Keep {
-        let l = &self.limits;
-        let most = [l.burst_pairs, l.fast_score.unwrap_or(0), l.medium_pairs, l.long_pairs, MIN_CAPACITY];
-        let capacity = most.into_iter().max().unwrap_or(MIN_CAPACITY) as usize;
-        Keep { pause: WINDOW, memory: LONG_WINDOW, capacity }
+        let most = Window::ALL.into_iter().filter_map(|w| self.limit(w, false)).chain([MIN_CAPACITY]).max();
+        Keep { pause: WINDOW, memory: LONG_WINDOW, capacity: most.unwrap_or(MIN_CAPACITY) as usize }
     }
 
-    fn settled_windows(&self) -> impl Iterator<Item = Window> {
-        let Limits { fast_score, medium_pairs, long_pairs, .. } = self.limits;
-        let fast = fast_score.map(|threshold| Window { name: "fast", span: WINDOW, threshold, weight });
-        let count = |name, span, threshold| Window { name, span, threshold, weight: |_| 1 };
-        let slow = [count("medium", MEDIUM_WINDOW, medium_pairs), count("long", LONG_WINDOW, long_pairs)];
-        fast.into_iter().chain(slow)
+    fn limit(&self, window: Window, sweep: bool) -> Option<u32> {
+        let l = &self.limits;
+        match window {
+            Window::Burst => l.burst_pairs,
+            Window::Fast => l.fast_score,
+            Window::Medium => l.medium_pairs,
+            Window::Long => l.long_pairs,
+            Window::Abandoned if sweep => l.abandoned_targets.or(l.abandoned_pairs),
+            Window::Abandoned => l.abandoned_pairs,
+            Window::Open => l.open_ports,
+        }
+    }
+
+    /// The threshold for these pairs, and whose marks have a say in it.
+    fn threshold<'a>(
+        &self,
+        window: Window,
+        pairs: impl Iterator<Item = &'a Pair> + Clone,
+    ) -> Option<(u32, Option<Fingerprint>)> {
+        // Telling the sweep costs a walk or two, and only one window asks.
+        let limit = self.limit(window, window == Window::Abandoned && is_sweep(pairs.clone()))?;
+        let fingerprint = fingerprint(pairs);
+        Some((if fingerprint.is_some() { limit.div_ceil(2) } else { limit }, fingerprint))
+    }
+
+    /// The lowest threshold that there can be for some of these pairs.
+    fn least_threshold<'a>(&self, window: Window, mut pairs: impl Iterator<Item = &'a Pair>) -> Option<u32> {
+        let limit = [false, true].into_iter().filter_map(|sweep| self.limit(window, sweep)).min()?;
+        Some(if pairs.any(|p| p.tool.is_some()) { limit.div_ceil(2) } else { limit })
     }
 
     /// Looks at a source. Costs a few walks over its pairs.
     pub(super) fn judge(&self, source: Source, record: &Record, now: Time) -> Verdict {
-        let burst = record.pairs.incomplete(now, WINDOW);
-        let count = u32::try_from(burst.clone().count()).unwrap_or(u32::MAX);
-        if count >= self.limits.burst_pairs {
-            let counted = (count, self.limits.burst_pairs);
-            return Verdict::Fires(finding(source, record, now, ("burst", WINDOW), counted, burst));
+        // Most sources have a pair or two. None weighs more than three, and no limit is more than halved.
+        if self.least.is_none_or(|least| 3 * number(record.pairs.len()) < least.div_ceil(2)) {
+            return Verdict::Quiet;
         }
-        let mut look_again = None;
-        for window in self.settled_windows() {
-            let pairs = record.pairs.incomplete(now, window.span);
-            let settled = pairs.clone().filter(|p| now.since(p.first) >= SETTLED_AFTER);
-            let count: u32 = settled.clone().map(window.weight).sum();
-            if count >= window.threshold {
-                let counted = (count, window.threshold);
-                return Verdict::Fires(finding(source, record, now, (window.name, window.span), counted, settled));
+        let mut look_again: Option<Time> = None;
+        for window in Window::ALL {
+            let pairs = record.pairs.all(now, window.span()).filter(|p| window.cares_for(p));
+            let Some(least) = self.least_threshold(window, pairs.clone()) else { continue };
+            if window.score(pairs.clone()) < least {
+                continue;
             }
-            let potential: u32 = pairs.clone().map(window.weight).sum();
-            if potential >= window.threshold {
-                let fresh = pairs.filter(|p| now.since(p.first) < SETTLED_AFTER).map(|p| p.first + SETTLED_AFTER);
-                look_again = fresh.chain(look_again).min();
+            let counted = pairs.clone().filter(|p| window.counts_from(p) <= now);
+            if let Some((threshold, fingerprint)) = self.threshold(window, counted.clone()) {
+                let count = window.score(counted.clone());
+                let achieves_little = || u64::from(count) >= 2 * record.completions;
+                if count >= threshold && (window != Window::Abandoned || achieves_little()) {
+                    let finding = finding(source, record, now, window, counted);
+                    return Verdict::Fires(Finding { count, threshold, fingerprint, ..finding });
+                }
             }
+            look_again = pairs.map(|p| window.counts_from(p)).filter(|at| *at > now).chain(look_again).min();
         }
         look_again.map_or(Verdict::Quiet, Verdict::LookAgain)
     }
 }
 
+/// The evidence, and the name for it.
 fn finding<'a>(
     source: Source,
     record: &Record,
     now: Time,
-    (window, span): (&'static str, Duration),
-    (count, threshold): (u32, u32),
+    window: Window,
     pairs: impl Iterator<Item = &'a Pair> + Clone,
 ) -> Finding {
-    let targets: BTreeSet<_> = pairs.clone().map(|p| p.to).collect();
-    let ports: BTreeSet<_> = pairs.map(|p| p.port).collect();
-    let rule = if targets.len() >= SWEEP_TARGETS && ports.len() <= SWEEP_PORTS { Rule::Sweep } else { Rule::PortScan };
+    let forged = is_forged(record, now, window, pairs.clone());
+    let rule = match is_sweep(pairs.clone()) {
+        _ if forged => Rule::Forged,
+        true => Rule::Sweep,
+        false => Rule::PortScan,
+    };
+    let (count, span) = (number(pairs.clone().count()), window.span());
+    let base = Finding::new(now, Some(source).filter(|_| !forged), rule, (window.name(), span));
     Finding {
-        time: now,
-        source,
-        rule,
-        window,
-        count,
-        threshold,
-        span,
-        targets: Vec::new(),
-        ports: Vec::new(),
-        truncated: false,
+        in_name_of: Some(source).filter(|_| forged),
         // The one that made the rule fire is not before.
         attempts_before: record.attempts.saturating_sub(1),
-        verified: record.was_verified_before(now, span),
+        completions: record.completions,
+        standing: record.standing(now, span, count),
+        ..base
     }
-    .with_sample(targets, ports)
+    .with_sample(pairs.map(|p| (p.to, p.port)))
+}
+
+/// Whether another stack sent the pairs than the source's own, which is known well and in use at the same time. A
+/// scanner that keeps a few connections going from another stack looks the same, and so do the two in one NAT: then
+/// nobody is blocked, but it is told.
+fn is_forged<'a>(record: &Record, now: Time, window: Window, mut pairs: impl Iterator<Item = &'a Pair>) -> bool {
+    let known = record.was_verified_before(now, window.span())
+        && record.completions >= KNOWN_STACK_COMPLETIONS
+        && record.last_completion.is_some_and(|at| now.since(at) <= WINDOW);
+    known && !record.stacks.is_empty() && pairs.all(|p| !record.stacks.holds(p.stack))
 }

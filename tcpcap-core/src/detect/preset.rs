@@ -2,7 +2,7 @@
 
 use std::{fmt, str::FromStr};
 
-use super::{port_scan, stealth};
+use super::{brute_force, fan_out, flood, port_scan, stealth, stray};
 
 /// How much is a scan.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,26 +25,82 @@ pub struct Thresholds {
     pub port_scan: port_scan::Limits,
     /// See [`stealth`].
     pub stealth: stealth::Limits,
+    /// See [`stray`].
+    pub stray: stray::Limits,
+    /// See [`brute_force`].
+    pub brute_force: brute_force::Limits,
+    /// See [`flood`].
+    pub flood: flood::Limits,
+    /// See [`fan_out`].
+    pub fan_out: fan_out::Limits,
 }
 
 impl Thresholds {
     /// A preset's limits.
     #[must_use]
     pub const fn of(preset: Preset) -> Self {
-        let (burst_pairs, fast_score, medium_pairs, long_pairs, probes) = match preset {
-            Preset::Strict => (3, None, 20, 30, 3),
-            // burst: a passive FTP session at a round trip of 300 ms has up to 31 pairs on the way.
-            // fast: six dead privileged ports or eighteen others. The worst honest sources come to 12 (a metrics
-            // server with a dozen dead targets, a host that boots), so there is room on either side.
-            // medium: no honest source came near it. long: the worst honest source comes to 12 in a day, 30 leaves room
-            // for a large NAT's typing errors. stealth: no honest stack sends a single one.
-            Preset::Balanced => (32, Some(18), 20, 30, 3),
-            Preset::Relaxed => (64, Some(36), 40, 60, 6),
-        };
-        Self {
-            port_scan: port_scan::Limits { burst_pairs, fast_score, medium_pairs, long_pairs },
-            stealth: stealth::Limits { probes },
+        match preset {
+            Preset::Strict => Self {
+                port_scan: port_scan::Limits { burst_pairs: Some(3), fast_score: None, ..BALANCED.port_scan },
+                ..BALANCED
+            },
+            Preset::Balanced => BALANCED,
+            Preset::Relaxed => RELAXED,
         }
+    }
+}
+
+const BALANCED: Thresholds = Thresholds {
+    port_scan: port_scan::Limits {
+        // A passive FTP session at a round trip of 300 ms has up to 31 pairs on the way.
+        burst_pairs: Some(32),
+        // Six dead privileged ports or eighteen others. The worst honest sources come to 12 (a metrics server with a
+        // dozen dead targets, a host that boots), so there is room on either side.
+        fast_score: Some(18),
+        // No honest source came near it.
+        medium_pairs: Some(20),
+        // The worst honest source comes to 12 in a day; 30 leaves room for a large NAT's typing errors.
+        long_pairs: Some(30),
+        // For sources that achieve little, and pairs that nobody comes back to. The worst honest one comes to 12.
+        abandoned_pairs: Some(14),
+        // No honest source was seen to try ten dead addresses, each once or twice.
+        abandoned_targets: Some(10),
+        // A large NAT in front of everything that there is uses a dozen.
+        open_ports: Some(20),
+    },
+    // No honest stack sends a single one.
+    stealth: stealth::Limits { probes: Some(3) },
+    // More connections than a client has to ports of one host when that host forgets them.
+    stray: stray::Limits { refused_pairs: Some(15), unanswered_pairs: None },
+    brute_force: brute_force::Limits { attempts: None },
+    flood: flood::Limits { half_open: Some(100), half_open_of_source: Some(100) },
+    fan_out: fan_out::Limits { pairs: Some(100) },
+};
+
+const RELAXED: Thresholds = Thresholds {
+    port_scan: port_scan::Limits {
+        burst_pairs: twice(BALANCED.port_scan.burst_pairs),
+        fast_score: twice(BALANCED.port_scan.fast_score),
+        medium_pairs: twice(BALANCED.port_scan.medium_pairs),
+        long_pairs: twice(BALANCED.port_scan.long_pairs),
+        abandoned_pairs: twice(BALANCED.port_scan.abandoned_pairs),
+        abandoned_targets: twice(BALANCED.port_scan.abandoned_targets),
+        open_ports: twice(BALANCED.port_scan.open_ports),
+    },
+    stealth: stealth::Limits { probes: twice(BALANCED.stealth.probes) },
+    stray: stray::Limits { refused_pairs: twice(BALANCED.stray.refused_pairs), unanswered_pairs: None },
+    brute_force: brute_force::Limits { attempts: None },
+    flood: flood::Limits {
+        half_open: twice(BALANCED.flood.half_open),
+        half_open_of_source: twice(BALANCED.flood.half_open_of_source),
+    },
+    fan_out: fan_out::Limits { pairs: twice(BALANCED.fan_out.pairs) },
+};
+
+const fn twice(limit: Option<u32>) -> Option<u32> {
+    match limit {
+        Some(limit) => Some(2 * limit),
+        None => None,
     }
 }
 
@@ -109,16 +165,11 @@ mod tests {
     }
 
     #[test]
-    fn relaxed_is_twice_balanced_and_strict_is_three_pairs() {
+    fn strict_is_three_pairs_at_once_and_otherwise_balanced() {
         let [strict, balanced, relaxed] = Preset::ALL.map(Thresholds::of);
-        assert_eq!((strict.port_scan.burst_pairs, strict.port_scan.fast_score), (3, None));
-        let port_scan = port_scan::Limits {
-            burst_pairs: 2 * balanced.port_scan.burst_pairs,
-            fast_score: balanced.port_scan.fast_score.map(|s| 2 * s),
-            medium_pairs: 2 * balanced.port_scan.medium_pairs,
-            long_pairs: 2 * balanced.port_scan.long_pairs,
-        };
-        let stealth = stealth::Limits { probes: 2 * balanced.stealth.probes };
-        assert_eq!(relaxed, Thresholds { port_scan, stealth });
+        assert_eq!((strict.port_scan.burst_pairs, strict.port_scan.fast_score), (Some(3), None));
+        let port_scan = port_scan::Limits { burst_pairs: Some(32), fast_score: Some(18), ..strict.port_scan };
+        assert_eq!(balanced, Thresholds { port_scan, ..strict });
+        assert_eq!((relaxed.port_scan.burst_pairs, relaxed.port_scan.fast_score), (Some(64), Some(36)));
     }
 }

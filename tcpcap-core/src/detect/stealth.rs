@@ -3,10 +3,10 @@
 //! Three segments in a minute with flags that mean nothing (none at all, FIN+PSH+URG, SYN+FIN, SYN+RST and whatever else
 //! has neither ACK nor a plain SYN, RST or FIN); or FIN alone to three (own address, port) pairs, since a FIN without
 //! ACK may come from a broken middlebox, but not to one pair after the other (RFC 9293 §3.10.7 has every segment after
-//! the SYN carry ACK; nmap's documentation has the probes).
+//! the SYN carry ACK; nmap's documentation has the probes); or three first fragments too short for a TCP header, which
+//! hide the flags in the second one (RFC 1858 §3; the smallest MTU of IPv4 holds the header many times over).
 //!
-//! What it cannot see: probes that look like an established connection (ACK, FIN+ACK), and flags hidden in a second
-//! fragment.
+//! What it cannot see: probes that look like an established connection (ACK, FIN+ACK), which are [`super::stray`]'s.
 
 use std::{
     collections::{BTreeSet, VecDeque},
@@ -21,11 +21,11 @@ use tcpcap_common::{
 use super::{Finding, Record, Rule};
 use crate::{Source, Time};
 
-/// When the rule fires.
+/// When the rule fires; `None` switches it off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Probes, or pairs probed with FIN alone, within [`WINDOW`].
-    pub probes: u32,
+    /// Probes, pairs probed with FIN alone, or tiny fragments, each for itself, within [`WINDOW`].
+    pub probes: Option<u32>,
 }
 
 /// How far back it looks.
@@ -34,12 +34,29 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// How many probes of a source are kept. Above every preset's threshold.
 const CAPACITY: usize = 32;
 
+/// What was odd about a probe.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Oddity {
+    Flags(u8),
+    TinyFragment,
+}
+
 #[derive(Clone, Copy, Debug)]
 struct Probe {
     time: Time,
     to: Addr,
     port: u16,
-    fin_alone: bool,
+    oddity: Oddity,
+}
+
+impl Probe {
+    const fn is_fin_alone(&self) -> bool {
+        matches!(self.oddity, Oddity::Flags(flags) if flags & (SYN | ACK | FIN | RST | PSH | URG) == FIN)
+    }
+
+    const fn is_fragment(&self) -> bool {
+        matches!(self.oddity, Oddity::TinyFragment)
+    }
 }
 
 /// A source's probes of late.
@@ -51,12 +68,11 @@ pub(super) struct Probes {
 
 impl Probes {
     /// Notes a probe; the oldest gives way when there is no room.
-    pub(super) fn note(&mut self, (to, port): (Addr, u16), flags: u8, now: Time) {
+    pub(super) fn note(&mut self, (to, port): (Addr, u16), oddity: Oddity, now: Time) {
         self.all += 1;
         let old = self.recent.iter().take_while(|p| now.since(p.time) > WINDOW).count();
         self.recent.drain(..old.max((self.recent.len() + 1).saturating_sub(CAPACITY)));
-        let fin_alone = flags & (SYN | ACK | FIN | RST | PSH | URG) == FIN;
-        self.recent.push_back(Probe { time: now, to, port, fin_alone });
+        self.recent.push_back(Probe { time: now, to, port, oddity });
     }
 
     pub(super) fn len(&self) -> usize {
@@ -70,26 +86,29 @@ impl Probes {
 
 /// What the rule makes of a source that has just sent a probe.
 pub(super) fn judge(limits: Limits, source: Source, record: &Record, now: Time) -> Option<Finding> {
+    let threshold = limits.probes?;
     let recent = record.probes.recent.iter().filter(|p| now.since(p.time) <= WINDOW);
-    let odd = recent.clone().filter(|p| !p.fin_alone);
-    let fin: BTreeSet<(Addr, u16)> = recent.clone().filter(|p| p.fin_alone).map(|p| (p.to, p.port)).collect();
     let length = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
-    let counts = [("flags", length(odd.count())), ("fin", length(fin.len()))];
-    let (window, count) = counts.into_iter().find(|(_, count)| *count >= limits.probes)?;
-    let (targets, ports) = (recent.clone().map(|p| p.to).collect(), recent.map(|p| p.port).collect());
+    let flags = recent.clone().filter(|p| !p.is_fin_alone() && !p.is_fragment());
+    let fin: BTreeSet<(Addr, u16)> = recent.clone().filter(|p| p.is_fin_alone()).map(|p| (p.to, p.port)).collect();
+    let fragments = recent.clone().filter(|p| p.is_fragment());
+    let counts = [("flags", flags.count()), ("fin", fin.len()), ("fragments", fragments.count())];
+    let (window, count) = counts.map(|(w, n)| (w, length(n))).into_iter().find(|(_, count)| *count >= threshold)?;
+    let seen: BTreeSet<u8> = recent
+        .clone()
+        .filter_map(|p| match p.oddity {
+            Oddity::Flags(flags) => Some(flags),
+            Oddity::TinyFragment => None,
+        })
+        .collect();
     let finding = Finding {
-        time: now,
-        source,
-        rule: Rule::Stealth,
-        window,
         count,
-        threshold: limits.probes,
-        span: WINDOW,
-        targets: Vec::new(),
-        ports: Vec::new(),
-        truncated: false,
+        threshold,
+        flags: seen.into_iter().collect(),
         attempts_before: record.probes.all.saturating_sub(1),
-        verified: record.was_verified_before(now, WINDOW),
+        completions: record.completions,
+        standing: record.standing(now, WINDOW, count),
+        ..Finding::new(now, Some(source), Rule::Stealth, (window, WINDOW))
     };
-    Some(finding.with_sample(targets, ports))
+    Some(finding.with_sample(recent.map(|p| (p.to, p.port))))
 }

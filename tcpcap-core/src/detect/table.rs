@@ -56,7 +56,11 @@ impl Table {
         let len = self.slots.len();
         let least = (0..CANDIDATES.min(len)).map(|k| (self.hand + k) % len).min_by_key(|&i| {
             let record = &self.slots[i].1;
-            (record.first_completion.is_some(), record.pairs.len() + record.probes.len(), record.last_seen)
+            (
+                record.first_completion.is_some(),
+                record.pairs.len() + record.probes.len() + record.strays.len(),
+                record.last_seen,
+            )
         })?;
         self.hand = (self.hand + CANDIDATES) % len;
         self.evicted += 1;

@@ -23,12 +23,12 @@ const HOST: [u8; 4] = [10, 0, 0, 1];
 const OTHER_HOST: [u8; 4] = [10, 0, 0, 2];
 
 fn sensor() -> Sensor {
-    Sensor::new(Own { networks: vec!["10.0.0.0/24".parse().unwrap()], ..Own::default() })
+    Sensor::new(Own { networks: vec!["10.0.0.0/24".parse().unwrap()], ..Own::default() }, false)
 }
 
 fn see(sensor: &mut Sensor, from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8, seq: u32) -> (End, Option<Sighting>) {
     let (network, segment) = wire::parse(&frame(from, to, flags, seq)).unwrap();
-    sensor.see(&network, &segment)
+    sensor.see(&network, &segment, &[])
 }
 
 /// Plays (second, flags, sequence number) from the source's port 1000 to the host's port 80; returns the ends.
@@ -112,7 +112,8 @@ fn a_sighting_tells_who_tried_what_and_when() {
         Some(Sighting::new(Time::from_secs(9), kind, (addr(SOURCE), from_port), (addr(HOST), 80)))
     };
     let mut sighted = |flags, seq, port| see(&mut sensor, (SOURCE, port), (HOST, 80), flags, seq).1;
-    assert_eq!(sighted(SYN, 7, 1000), expected(SightingKind::Attempt(Marks::default()), 1000));
+    let Some(SightingKind::Attempt(marks)) = sighted(SYN, 7, 1000).map(|s| s.kind) else { panic!("no attempt") };
+    assert_eq!((marks.tool, marks.stack != 0), (None, true));
     assert_eq!(sighted(SYN, 7, 1000), None);
     assert_eq!(sighted(ACK, 8, 1001), None);
     assert_eq!(sighted(ACK, 8, 1000), expected(SightingKind::Completion { unanswered: false }, 1000));

@@ -63,7 +63,11 @@ fn forged_sources_get_nobody_blocked() {
     }
     let mut engine = engine(Preset::Balanced);
     let verdicts = world.play(&mut engine, &Protected::default());
-    assert!(verdicts.is_empty());
+    assert_eq!(verdicts.len(), 1, "{verdicts:?}");
+    let finding = &verdicts[0].finding;
+    assert_eq!((finding.rule.name(), finding.window, finding.source), ("flood", "port", None));
+    assert_eq!(finding.to_string(), "SYN flood detected: many sources -> 198.51.100.1 on ports 80");
+    assert_eq!((&verdicts[0].decision.outcome, engine.stats().blocked), (&Outcome::Alert, 0));
     assert!(engine.stats().tracked_sources <= tcpcap_core::detect::MAX_SOURCES);
     assert!(engine.stats().evicted_sources > 0);
 }

@@ -1,79 +1,150 @@
 //! The engine against a naive model: unbounded, exact, and as slow as the rule's own words.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    time::Duration,
+};
 
 use proptest::prelude::*;
 use tcpcap_core::{
-    Marks, Preset, Protected, SightingKind, Thresholds, Time,
-    detect::port_scan::{LONG_WINDOW, Limits, MEDIUM_WINDOW, SETTLED_AFTER, WINDOW},
+    Config, Engine, Marks, Preset, Protected, SightingKind, Thresholds, Time, Tool,
+    detect::port_scan::{ABANDONED_AFTER, LONG_WINDOW, Limits, MEDIUM_WINDOW, SETTLED_AFTER, WINDOW},
 };
 
-use crate::world::{HOST, World, engine, ip, ms};
+use crate::world::{HOST, World, ip, ms};
 
 #[derive(Clone, Debug)]
 struct Step {
     at: u64,
     source: u8,
     port: u16,
-    completes: bool,
+    what: What,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    Attempt(Option<Tool>),
+    Completion,
+    Refusal,
 }
 
 /// Source, time and window of each finding.
 type Found = Vec<(u8, Time, &'static str)>;
 
-/// Every window looked at after every step and whenever a pair has settled.
+/// What is known of a pair.
+#[derive(Clone, Copy)]
+struct Pair {
+    first: Time,
+    last: Time,
+    tries: u32,
+    completed: bool,
+    refused: bool,
+    tool: Option<Tool>,
+}
+
+type Pairs = BTreeMap<u16, Pair>;
+
+/// The window that fires now, in the words of the rule: its name, its span, and how many pairs it counts.
+fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option<(&'static str, Duration, usize)> {
+    let recent = |span| pairs.iter().filter(move |(_, p)| now.since(p.last) <= span).map(|(port, p)| (*port, *p));
+    let incomplete = |span| recent(span).filter(|(_, p)| !p.completed);
+    let settled = |span| incomplete(span).filter(|(_, p)| p.refused || now.since(p.first) >= SETTLED_AFTER);
+    let left = |(_, p): &(u16, Pair)| p.tries <= 3 && now.since(p.last) >= ABANDONED_AFTER;
+    let fires = |pairs: Vec<(u16, Pair)>, score: &dyn Fn(&[(u16, Pair)]) -> usize, limit: Option<u32>| {
+        let of = |tool| pairs.iter().filter(|(_, p)| p.tool == Some(tool)).count();
+        let marked = Tool::ALL.into_iter().map(of).max().unwrap_or(0);
+        let halved = marked >= 3 && marked * 10 >= pairs.len() * 9;
+        let limit = limit.map(|l| if halved { l.div_ceil(2) } else { l } as usize);
+        limit.filter(|l| score(&pairs) >= *l).map(|_| pairs.len())
+    };
+    let count = |pairs: &[(u16, Pair)]| pairs.len();
+    let weigh = |pairs: &[(u16, Pair)]| pairs.iter().map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
+    let abandoned: Vec<_> = incomplete(LONG_WINDOW).filter(left).collect();
+    let achieves_little = abandoned.len() >= 2 * completions;
+    [
+        ("burst", WINDOW, fires(incomplete(WINDOW).collect(), &count, limits.burst_pairs)),
+        ("fast", WINDOW, fires(settled(WINDOW).collect(), &weigh, limits.fast_score)),
+        ("medium", MEDIUM_WINDOW, fires(settled(MEDIUM_WINDOW).collect(), &count, limits.medium_pairs)),
+        ("long", LONG_WINDOW, fires(settled(LONG_WINDOW).collect(), &count, limits.long_pairs)),
+        ("abandoned", LONG_WINDOW, fires(abandoned, &count, limits.abandoned_pairs).filter(|_| achieves_little)),
+        (
+            "open",
+            LONG_WINDOW,
+            fires(
+                recent(LONG_WINDOW).filter(left).filter(|(port, _)| *port < 1024).collect(),
+                &count,
+                limits.open_ports,
+            ),
+        ),
+    ]
+    .into_iter()
+    .find_map(|(window, span, counted)| Some((window, span, counted?)))
+}
+
+/// Every window looked at after every step, whenever a pair has settled and whenever one is abandoned.
 fn model(steps: &[Step], limits: Limits) -> Found {
     let mut found = Found::new();
     for source in 0..4 {
         let steps: Vec<&Step> = steps.iter().filter(|s| s.source == source).collect();
-        // (first, last, completed) by port.
-        let mut pairs: BTreeMap<u16, (Time, Time, bool)> = BTreeMap::new();
-        let mut quiet_until = Time::ZERO;
-        let mut times_blocked = 0;
-        let mut instants: BTreeSet<Time> = steps.iter().map(|s| Time::ZERO + ms(s.at)).collect();
-        instants.extend(steps.iter().map(|s| Time::ZERO + ms(s.at) + SETTLED_AFTER));
+        let mut pairs = Pairs::new();
+        let (mut quiet_until, mut last_seen, mut times_blocked) = (Time::ZERO, Time::ZERO, 0);
+        let mut completions: Vec<Time> = Vec::new();
+        let times = || steps.iter().map(|s| Time::ZERO + ms(s.at));
+        let mut instants: BTreeSet<Time> = times().collect();
+        instants.extend(times().flat_map(|t| [t + SETTLED_AFTER, t + ABANDONED_AFTER]));
         for now in instants {
-            let judge = |pairs: &BTreeMap<u16, (Time, Time, bool)>| {
-                let incomplete = |span| pairs.iter().filter(move |(_, p)| !p.2 && now.since(p.1) <= span);
-                let settled = |span| incomplete(span).filter(|(_, p)| now.since(p.0) >= SETTLED_AFTER);
-                if incomplete(WINDOW).count() >= limits.burst_pairs as usize {
-                    return Some("burst");
-                }
-                let score: u32 = settled(WINDOW).map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
-                if limits.fast_score.is_some_and(|limit| score >= limit) {
-                    return Some("fast");
-                }
-                if settled(MEDIUM_WINDOW).count() >= limits.medium_pairs as usize {
-                    return Some("medium");
-                }
-                (settled(LONG_WINDOW).count() >= limits.long_pairs as usize).then_some("long")
-            };
-            let mut look = |pairs: &mut BTreeMap<u16, (Time, Time, bool)>, quiet_until: &mut Time| {
+            let mut look = |pairs: &mut Pairs, quiet_until: &mut Time, completions: &[Time]| {
                 if now >= *quiet_until
-                    && let Some(window) = judge(pairs)
+                    && let Some((window, span, counted)) = judge(pairs, completions.len(), limits, now)
                 {
+                    // A day after its block a repeater is none.
+                    if now.since(*quiet_until) >= ms(86_400_000) {
+                        times_blocked = 0;
+                    }
+                    // Known to be real, and yet failing more than it achieves: a step higher.
+                    let verified = completions.first().is_some_and(|first| now.since(*first) > span);
+                    let step = times_blocked + u32::from(verified && completions.len() < counted);
                     found.push((source, now, window));
                     pairs.clear();
-                    *quiet_until = now + ms(600_000 << times_blocked);
+                    *quiet_until = now + ms((600_000 << step).min(86_400_000));
                     times_blocked += 1;
                 }
             };
             // Timers come before what happens at the same time.
-            look(&mut pairs, &mut quiet_until);
+            look(&mut pairs, &mut quiet_until, &completions);
             for step in steps.iter().filter(|s| Time::ZERO + ms(s.at) == now) {
+                // Nothing left open, nobody there for ten minutes: a stranger.
+                let waits = pairs.values().any(|p| !p.completed && now.since(p.last) <= LONG_WINDOW);
+                if now.since(last_seen) >= ms(600_000) && now >= quiet_until && !waits {
+                    completions.clear();
+                    pairs.clear();
+                }
+                last_seen = now;
                 if now < quiet_until {
                     continue;
                 }
-                if step.completes {
-                    pairs.entry(step.port).and_modify(|p| p.2 = true);
-                } else {
-                    let pair = pairs.entry(step.port).or_insert((now, now, false));
-                    if now.since(pair.1) > WINDOW {
-                        pair.0 = now;
+                match step.what {
+                    What::Completion => {
+                        completions.push(now);
+                        pairs.entry(step.port).and_modify(|p| p.completed = true);
                     }
-                    pair.2 &= now.since(pair.1) <= LONG_WINDOW;
-                    pair.1 = now;
-                    look(&mut pairs, &mut quiet_until);
+                    What::Refusal => {
+                        pairs.entry(step.port).and_modify(|p| p.refused = true);
+                        look(&mut pairs, &mut quiet_until, &completions);
+                    }
+                    What::Attempt(tool) => {
+                        let (first, last, tries) = (now, now, 0);
+                        let new = Pair { first, last, tries, completed: false, refused: false, tool };
+                        let pair = pairs.entry(step.port).or_insert(new);
+                        if now.since(pair.last) > LONG_WINDOW {
+                            *pair = new;
+                        }
+                        if now.since(pair.last) > WINDOW {
+                            pair.first = now;
+                        }
+                        (pair.last, pair.tool, pair.tries) = (now, tool, pair.tries + 1);
+                        look(&mut pairs, &mut quiet_until, &completions);
+                    }
                 }
             }
         }
@@ -83,9 +154,16 @@ fn model(steps: &[Step], limits: Limits) -> Found {
 }
 
 fn steps() -> impl Strategy<Value = Vec<Step>> {
-    let step = (0..3000u64, 0..4u8, 0..50u16, prop::bool::weighted(0.2)).prop_map(|(gap, source, port, completes)| {
+    let step = (0..3000u64, 0..4u8, 0..50u16, 0..20u8).prop_map(|(gap, source, port, what)| {
+        let what = match what {
+            0..3 => What::Completion,
+            3..6 => What::Refusal,
+            // One of the sources uses a tool, and nothing else: a share that grows as old pairs drop out is looked at
+            // with the next event only.
+            _ => What::Attempt((source == 0).then_some(Tool::Nmap)),
+        };
         // Half of the ports are privileged.
-        (gap, Step { at: 0, source, port: 1000 + port, completes })
+        (gap, Step { at: 0, source, port: 1000 + port, what })
     });
     prop::collection::vec(step, 1..400).prop_map(|steps| {
         let mut now = 0;
@@ -110,14 +188,22 @@ proptest! {
         let preset = Preset::ALL[preset];
         let mut world = World::new();
         for s in &steps {
-            let kind = if s.completes { SightingKind::Completion { unanswered: false } } else { SightingKind::Attempt(Marks::default()) };
+            let kind = match s.what {
+                What::Attempt(tool) => SightingKind::Attempt(Marks { tool, stack: 0 }),
+                What::Completion => SightingKind::Completion { unanswered: false },
+                What::Refusal => SightingKind::Refusal,
+            };
             let from = (ip(&format!("203.0.113.{}", s.source)), 40_000);
             world.sight(ms(s.at), kind, from, (ip(HOST), s.port));
         }
-        let verdicts = world.play(&mut engine(preset), &Protected::default());
+        // Only the port scan rule, and nobody is verified: the model knows no more.
+        let thresholds = Thresholds::of(preset);
+        let flood = tcpcap_core::detect::flood::Limits { half_open: None, half_open_of_source: None };
+        let mut engine = Engine::new(&Config { thresholds: Thresholds { flood, ..thresholds }, ..Config::default() });
+        let verdicts = world.play(&mut engine, &Protected::default());
         let mut found: Found = verdicts
             .iter()
-            .map(|v| (v.finding.source.0.octets()[15], v.finding.time, v.finding.window))
+            .map(|v| (v.finding.source.unwrap().0.octets()[15], v.finding.time, v.finding.window))
             .collect();
         found.sort_by_key(|f| (f.1, f.0));
         prop_assert_eq!(found, model(&steps, Thresholds::of(preset).port_scan));

@@ -60,12 +60,14 @@ impl World {
         let mut out = Vec::new();
         for sighting in &self.sightings {
             while let Some(due) = engine.next_due().filter(|due| *due <= sighting.time) {
+                engine.expire(due);
                 engine.advance(due, protected, &mut out);
             }
             engine.expire(sighting.time);
             engine.see(sighting, protected, &mut out);
         }
         while let Some(due) = engine.next_due() {
+            engine.expire(due);
             engine.advance(due, protected, &mut out);
         }
         out

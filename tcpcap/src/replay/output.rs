@@ -32,7 +32,9 @@ pub struct Output<W> {
 enum Line<'a> {
     Finding {
         time: String,
-        source: String,
+        source: Option<String>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        in_name_of: Option<String>,
         rule: &'static str,
         window: &'static str,
         count: u32,
@@ -40,11 +42,15 @@ enum Line<'a> {
         window_s: u64,
         targets: &'a [IpAddr],
         ports: &'a [u16],
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        flags: Vec<String>,
         attempts_before: u64,
+        completions: u64,
         verified: bool,
-        /// Which tool it was. Nothing tells yet.
         fingerprint: Option<&'static str>,
         decision: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        scope: Option<&'static str>,
         why: String,
     },
     Summary {
@@ -67,17 +73,19 @@ impl<W: Write> Output<W> {
     ///
     /// # Errors
     /// Those of the writer.
-    pub fn verdict(&mut self, Verdict { finding, decision }: &Verdict) -> io::Result<()> {
+    pub fn verdict(&mut self, verdict: &Verdict) -> io::Result<()> {
+        let Verdict { finding, decision } = verdict;
         let time = rfc3339(finding.time);
         match self.format {
             Format::Text => {
-                writeln!(self.out, "{time} {finding}\n{time} {}", decision.supposed(finding.source))
+                writeln!(self.out, "{time} {finding}\n{time} {}", verdict.supposed())
             }
             Format::Json => {
-                let Finding { source, rule, window, count, threshold, span, targets, ports, .. } = finding;
+                let Finding { rule, window, count, threshold, span, targets, ports, .. } = finding;
                 self.json(&Line::Finding {
                     time,
-                    source: source.to_string(),
+                    source: finding.source.map(|s| s.to_string()),
+                    in_name_of: finding.in_name_of.map(|s| s.to_string()),
                     rule: rule.name(),
                     window,
                     count: *count,
@@ -86,9 +94,12 @@ impl<W: Write> Output<W> {
                     targets,
                     ports,
                     attempts_before: finding.attempts_before,
-                    verified: finding.verified,
-                    fingerprint: None,
+                    flags: finding.flags_text(),
+                    completions: finding.completions,
+                    verified: finding.verified(),
+                    fingerprint: finding.fingerprint.map(|f| f.tool.name()),
                     decision: decision.outcome.name(),
+                    scope: decision.entry_until().map(|_| decision.scope.name()),
                     why: decision.to_string(),
                 })
             }

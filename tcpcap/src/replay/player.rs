@@ -61,7 +61,7 @@ impl Player {
         let mut protected = Protected::new(own.networks.iter().filter(|n| !cut(n)).copied().collect(), Vec::new());
         protected.set_host(own.addresses.iter().copied(), []);
         Self {
-            sensor: Sensor::new(own),
+            sensor: Sensor::new(own, Thresholds::of(preset).stray.unanswered_pairs.is_some()),
             engine: Engine::new(&Config { thresholds: Thresholds::of(preset), ..Config::default() }),
             protected,
             polled: Time::ZERO,
@@ -78,7 +78,10 @@ impl Player {
         self.pass_time(now, out);
         match packet.link.parse(packet.frame) {
             Ok((network, segment)) => {
-                let (end, sighting) = self.sensor.see(&network, &segment);
+                let (offset, len) = (segment.options.offset, usize::from(segment.options.len));
+                let options = packet.frame.get(offset..).unwrap_or_default();
+                let options = &options[..len.min(options.len())];
+                let (end, sighting) = self.sensor.see(&network, &segment, options);
                 self.summary.attempts += u64::from(end == End::Attempt);
                 self.summary.probes += u64::from(end == End::Probe);
                 if let Some(sighting) = sighting {
