@@ -38,11 +38,16 @@ pub fn scan(ports: u16) -> Vec<Packet> {
         .collect()
 }
 
+/// The same behind a firewall that swallows everything.
+pub fn unanswered_scan(ports: u16) -> Vec<Packet> {
+    scan(ports).into_iter().step_by(2).collect()
+}
+
 /// A client that opens `connections` ports at once, all of which answer a tenth of a second later.
 pub fn honest(connections: u16) -> Vec<Packet> {
     let each = |step: u64, flags, back: bool, seq, ack| {
         (0..connections).map(move |n| {
-            let (from, to) = ((CLIENT, 50_000 + n), (HOST, 1 + n));
+            let (from, to) = ((CLIENT, 50_000 + n), (HOST, 2000 + n));
             let (from, to) = if back { (to, from) } else { (from, to) };
             tcp(step + u64::from(n), from, to, flags, seq, ack)
         })
