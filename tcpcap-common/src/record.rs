@@ -83,9 +83,9 @@ pub mod reason {
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Source {
-    /// Its first attempt or probe since it has a record.
+    /// Its first attempt, probe or tiny fragment since it has a record.
     pub first_seen: u64,
-    /// Its latest attempt, retransmission, completion or probe.
+    /// Its latest attempt, retransmission, completion, probe or tiny fragment.
     pub last_seen: u64,
     /// Attempts to own addresses.
     pub attempts: u64,
@@ -93,7 +93,7 @@ pub struct Source {
     pub retransmissions: u64,
     /// Handshakes completed.
     pub completions: u64,
-    /// Probes.
+    /// Probes and tiny fragments.
     pub probes: u64,
     /// Events that were not sent because the source or the CPU was over budget.
     pub events_withheld: u64,
@@ -126,6 +126,8 @@ pub mod kind {
     pub const COMPLETION: u8 = 2;
     /// A probe.
     pub const PROBE: u8 = 3;
+    /// A first fragment too short for a TCP header. Its event knows ports and sequence number, and nothing behind them.
+    pub const FRAGMENT: u8 = 4;
 }
 
 /// Longest TCP options there can be: a header of 60 bytes less the 20 fixed ones.

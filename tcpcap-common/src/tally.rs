@@ -66,13 +66,13 @@ counted! {
     NotTcp = "not_tcp",
     /// A fragment other than the first: it has no TCP header.
     LaterFragment = "later_fragment",
-    /// A first fragment too short for a TCP header. No honest stack makes one.
+    /// A first fragment too short for a TCP header, to an own address or without ports. No honest stack makes one.
     TinyFragment = "tiny_fragment",
     /// The packet or frame ends inside the TCP header.
     TcpTruncated = "tcp_truncated",
     /// A TCP header whose length is impossible.
     TcpMalformed = "tcp_malformed",
-    /// A connection attempt or probe, but not for an own address.
+    /// A connection attempt, probe or tiny fragment, but not for an own address.
     NotOwn = "not_own",
     /// A new connection attempt to an own address.
     Attempt = "attempt",

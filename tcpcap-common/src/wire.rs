@@ -7,6 +7,10 @@
 //! The verifier's rules show: offsets are plain numbers that are added to `start` and compared with `end` before each
 //! read, loops have a fixed bound, nothing can panic.
 
+mod segment;
+
+pub use segment::{Kind, OptionsAt, Segment, flag};
+
 use crate::{Addr, record::OPTIONS_LEN, tally::End};
 
 /// VLAN tags that are read through: 802.1Q, and QinQ (802.1ad) over it.
@@ -14,17 +18,6 @@ pub const MAX_VLAN_TAGS: usize = 2;
 /// IPv6 extension headers that are read through. RFC 8200 §4.1 lists six that may precede TCP; an honest packet has
 /// two at most.
 pub const MAX_EXTENSIONS: usize = 6;
-
-/// TCP flags (RFC 9293 §3.1).
-pub mod flag {
-    #![allow(missing_docs, reason = "the names are the standard's")]
-    pub const FIN: u8 = 1;
-    pub const SYN: u8 = 2;
-    pub const RST: u8 = 4;
-    pub const PSH: u8 = 8;
-    pub const ACK: u8 = 16;
-    pub const URG: u8 = 32;
-}
 
 mod ethertype {
     pub(super) const IPV4: u16 = 0x0800;
@@ -82,64 +75,6 @@ enum Fragment {
     Whole,
     First,
     Later,
-}
-
-/// A TCP header.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Segment {
-    /// Source port, host order.
-    pub from_port: u16,
-    /// Destination port, host order.
-    pub to_port: u16,
-    /// Sequence number.
-    pub seq: u32,
-    /// Acknowledgement number.
-    pub ack: u32,
-    /// The eight flags, as in [`flag`].
-    pub flags: u8,
-    /// Window, unscaled.
-    pub window: u16,
-    /// Where the options lie.
-    pub options: OptionsAt,
-}
-
-/// Where a segment's options lie.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OptionsAt {
-    /// Offset from `start`.
-    pub offset: usize,
-    /// Length; at most [`OPTIONS_LEN`].
-    pub len: u8,
-}
-
-/// What a segment is to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
-    /// SYN, with ACK, RST and FIN clear: somebody wants to connect.
-    Attempt,
-    /// SYN-ACK or RST: an answer.
-    Reply,
-    /// Flags that no honest stack sends.
-    Probe,
-    /// Has ACK set: part of a connection, or made to look so.
-    Segment,
-}
-
-impl Segment {
-    /// What the flags make of it. Every segment after the SYN carries ACK, but for RST (RFC 9293 §3.10.7); PSH, URG
-    /// and the two congestion flags change nothing about a SYN.
-    #[inline(always)]
-    #[must_use]
-    pub const fn kind(&self) -> Kind {
-        use flag::{ACK, FIN, RST, SYN};
-        match self.flags & (SYN | ACK | RST | FIN) {
-            SYN => Kind::Attempt,
-            f if f & SYN != 0 && f & (FIN | RST) != 0 => Kind::Probe,
-            f if f & (SYN | RST) != 0 => Kind::Reply,
-            f if f & ACK != 0 => Kind::Segment,
-            _ => Kind::Probe,
-        }
-    }
 }
 
 /// Reads a `T` at `start + offset`, if it ends before `end`.
@@ -399,7 +334,8 @@ struct Tcp {
 #[inline(always)]
 unsafe fn tcp(start: usize, end: usize, at: &Network) -> Result<Segment, End> {
     if at.len < TCP_LEN {
-        return Err(if at.fragment == Fragment::First { End::TinyFragment } else { End::TcpTruncated });
+        // SAFETY: as below.
+        return if at.fragment == Fragment::First { unsafe { tiny(start, end, at) } } else { Err(End::TcpTruncated) };
     }
     // SAFETY: the caller vouches for `start..end`; `Tcp` is bytes.
     let Some(h) = (unsafe { read::<Tcp>(start, end, at.offset) }) else {
@@ -427,6 +363,38 @@ unsafe fn tcp(start: usize, end: usize, at: &Network) -> Result<Segment, End> {
         window: be16(h.window),
         #[allow(clippy::cast_possible_truncation, reason = "at most 40")]
         options: OptionsAt { offset: at.offset + TCP_LEN, len: (held - TCP_LEN) as u8 },
+        tiny: false,
+    })
+}
+
+/// The first eight bytes of a TCP header. Every fragment but the last carries a multiple of eight (RFC 791 §3.2, RFC 8200
+/// §4.5), so they are there unless somebody has made this fragment by hand.
+#[repr(C)]
+#[derive(Clone, Copy)]
+struct TcpStart {
+    from_port: [u8; 2],
+    to_port: [u8; 2],
+    seq: [u8; 4],
+}
+
+#[inline(always)]
+unsafe fn tiny(start: usize, end: usize, at: &Network) -> Result<Segment, End> {
+    if at.len < size_of::<TcpStart>() {
+        return Err(End::TinyFragment);
+    }
+    // SAFETY: the caller vouches for `start..end`; `TcpStart` is bytes.
+    let Some(h) = (unsafe { read::<TcpStart>(start, end, at.offset) }) else {
+        return Err(End::TinyFragment);
+    };
+    Ok(Segment {
+        from_port: be16(h.from_port),
+        to_port: be16(h.to_port),
+        seq: u32::from_be_bytes(h.seq),
+        ack: 0,
+        flags: 0,
+        window: 0,
+        options: OptionsAt { offset: at.offset, len: 0 },
+        tiny: true,
     })
 }
 

@@ -117,7 +117,9 @@ impl Sensor {
                 Some(unanswered) => (End::Completion, SightingKind::Completion { unanswered }),
                 None => return (End::Segment, self.stray(network, segment)),
             },
-            Kind::Attempt | Kind::Probe if !self.own.holds(network.to) || self.own.holds(network.from) => {
+            Kind::Attempt | Kind::Probe | Kind::TinyFragment
+                if !self.own.holds(network.to) || self.own.holds(network.from) =>
+            {
                 return (End::NotOwn, None);
             }
             Kind::Attempt if self.is_retransmission(network, segment) => return (End::Retransmission, None),
@@ -127,6 +129,7 @@ impl Sensor {
                 (End::Attempt, SightingKind::Attempt(Marks::of(&syn)))
             }
             Kind::Probe => (End::Probe, SightingKind::Probe { flags: segment.flags }),
+            Kind::TinyFragment => (End::TinyFragment, SightingKind::TinyFragment),
         };
         (end, Some(self.incoming(kind, network, segment)))
     }

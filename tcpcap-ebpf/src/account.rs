@@ -68,10 +68,11 @@ pub fn account(packet: &Packet, cpu: &'static mut CpuState, settings: &Settings)
             (End::Completion, cpu.attempt_reported != 0)
         }
         _ if !is_own(cpu.event.to, settings) => return End::NotOwn,
-        kind::PROBE => {
+        kind @ (kind::PROBE | kind::FRAGMENT) => {
             let record = record_of(cpu, now, settings);
             touch(record, now, |r| &raw mut r.probes);
-            (End::Probe, within_budget(cpu, record, now, settings))
+            let end = if kind == kind::PROBE { End::Probe } else { End::TinyFragment };
+            (end, within_budget(cpu, record, now, settings))
         }
         _ => {
             let e = &cpu.event;

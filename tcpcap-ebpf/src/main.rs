@@ -97,6 +97,7 @@ fn inspect(packet: &Packet) -> End {
         },
         Kind::Attempt => Seen { kind: kind::ATTEMPT, attempt_reported: false },
         Kind::Probe => Seen { kind: kind::PROBE, attempt_reported: false },
+        Kind::TinyFragment => Seen { kind: kind::FRAGMENT, attempt_reported: false },
     };
     match account::note_down(packet, &network, &segment, source, seen) {
         Some(cpu) => account::account(packet, cpu, settings),

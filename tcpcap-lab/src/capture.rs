@@ -96,7 +96,7 @@ impl Seen {
                 self.attempts.entry(from).or_default().insert((to, segment.to_port))
             }
             Kind::Reply => self.answers.entry(to).or_default().insert((from, segment.from_port)),
-            Kind::Probe | Kind::Segment => return,
+            Kind::Probe | Kind::Segment | Kind::TinyFragment => return,
         };
     }
 }

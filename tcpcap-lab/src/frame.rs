@@ -32,6 +32,7 @@ pub struct Frame {
     ip_id: u16,
     ip_options: Vec<u8>,
     fragment: (u16, bool),
+    held: Option<usize>,
     extensions: Vec<Extension>,
     protocol: u8,
     flags: u8,
@@ -63,6 +64,7 @@ impl Frame {
             ip_id: 1,
             ip_options: Vec::new(),
             fragment: (0, false),
+            held: None,
             extensions: Vec::new(),
             protocol: protocol::TCP,
             flags: flag::SYN,
@@ -131,6 +133,13 @@ impl Frame {
         self
     }
 
+    /// Makes it a first fragment that holds so many bytes of what follows the IP header.
+    #[must_use]
+    pub fn first_bytes(mut self, len: usize) -> Self {
+        self.held = Some(len);
+        self.fragment(0, true)
+    }
+
     /// Adds an IPv6 extension header behind those it has.
     ///
     /// # Panics
@@ -190,7 +199,8 @@ impl Frame {
     /// The bytes.
     #[must_use]
     pub fn build(&self) -> Vec<u8> {
-        let payload = self.transport();
+        let mut payload = self.transport();
+        payload.truncate(self.held.unwrap_or(payload.len()));
         let mut out = [self.to_mac, self.from_mac].concat();
         for (tpid, id) in &self.tags {
             out.extend(tpid.to_be_bytes());

@@ -404,6 +404,7 @@ fn sighting(event: &record::Event) -> Sighting {
     let kind = match event.kind {
         kind::COMPLETION => SightingKind::Completion { unanswered: false },
         kind::PROBE => SightingKind::Probe { flags: event.flags },
+        kind::FRAGMENT => SightingKind::TinyFragment,
         _ => {
             let options = &event.options[..usize::from(event.options_len).min(event.options.len())];
             let (to, seq, ip_id) = ((event.to, event.to_port), event.seq, event.ip_id);

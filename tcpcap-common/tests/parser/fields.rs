@@ -18,6 +18,8 @@ pub struct Fields {
     pub window: u16,
     /// As far as the frame holds them.
     pub options: Vec<u8>,
+    /// Only ports and sequence number are there.
+    pub tiny: bool,
 }
 
 /// What our parser reads.
@@ -41,5 +43,6 @@ pub fn ours(frame: &[u8]) -> Result<Fields, End> {
         flags: segment.flags,
         window: segment.window,
         options: valid.to_vec(),
+        tiny: segment.tiny,
     })
 }

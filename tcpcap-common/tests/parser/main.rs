@@ -179,6 +179,45 @@ fn options_that_a_first_fragment_breaks_off_are_whole_words() {
 }
 
 #[test]
+fn a_tiny_first_fragment_is_read_up_to_its_sequence_number_and_no_further() {
+    let (v4, v6) = ([0x08, 0x00, 0x45, 0, 0, 0, 0, 9, 0x20, 0, 64, 6, 0, 0], [0x86, 0xdd, 0x60, 0, 0, 0, 0, 0, 44, 64]);
+    let v4 = [&[2; 12][..], &v4, &[192, 0, 2, 7, 198, 51, 100, 1]].concat();
+    let v6 = [&[2; 12][..], &v6, &[0x20; 32], &[6, 0, 0, 1, 0, 0, 0, 9]].concat();
+    for (ip, length_at, beside) in [(v4, 16, 20), (v6, 18, 8)] {
+        for len in 0..20u8 {
+            let mut packet = ip.clone();
+            packet[length_at + 1] = beside + len;
+            packet.extend([0x9c, 0x40, 0, 80, 1, 2, 3, 4]);
+            // An answer to the question what follows would be taken from here.
+            packet.extend([0xff; 12]);
+            packet.truncate(ip.len() + usize::from(len));
+            for padding in [0, 12] {
+                let frame = [&packet[..], &[0xff; 12][..padding]].concat();
+                let reading = agreed(GuardedMemory::new(frame.len()).at_the_end(&frame));
+                if len < 8 {
+                    assert_eq!(reading, Err(End::TinyFragment), "{len}");
+                    continue;
+                }
+                let f = reading.unwrap();
+                assert_eq!((f.ports, f.seq, f.tiny), ([40_000, 80], 0x0102_0304, true), "{len}");
+                assert_eq!((f.ack, f.flags, f.window, f.options.len()), (0, 0, 0, 0), "{len}");
+            }
+            // The frame may end before the fragment does.
+            for held in 0..len.min(8) {
+                assert_eq!(agreed(&packet[..ip.len() + usize::from(held)]), Err(End::TinyFragment), "{held} of {len}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_tiny_fragment_is_nothing_else_whatever_its_flags_would_say() {
+    let options = OptionsAt { offset: 0, len: 0 };
+    let segment = Segment { from_port: 1, to_port: 2, seq: 3, ack: 0, flags: SYN, window: 0, options, tiny: true };
+    assert_eq!(segment.kind(), Kind::TinyFragment);
+}
+
+#[test]
 fn the_flags_say_what_a_segment_is() {
     // Every combination of the four that matter; PSH and URG, and the two for congestion, change nothing.
     let table = [
@@ -205,7 +244,8 @@ fn the_flags_say_what_a_segment_is() {
             for congestion in [0, 0x40, 0x80, 0xc0] {
                 let flags = flags | others | congestion;
                 let options = OptionsAt { offset: 0, len: 0 };
-                let segment = Segment { from_port: 1, to_port: 2, seq: 3, ack: 4, flags, window: 5, options };
+                let segment =
+                    Segment { from_port: 1, to_port: 2, seq: 3, ack: 4, flags, window: 5, options, tiny: false };
                 assert_eq!(segment.kind(), kind, "{flags:08b}");
                 covered.insert(flags);
             }

@@ -196,6 +196,7 @@ impl Shape {
             flags: tcp.flags,
             window: tcp.window,
             options: tcp.options.clone(),
+            tiny: false,
         })
     }
 }

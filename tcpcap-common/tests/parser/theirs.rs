@@ -58,7 +58,7 @@ pub fn headers(frame: &[u8]) -> Result<Fields, End> {
         return Err(End::NotTcp);
     }
     if ip.payload.len() < 20 {
-        return Err(if ip.first { End::TinyFragment } else { End::TcpTruncated });
+        return if ip.first { tiny(&ip) } else { Err(End::TcpTruncated) };
     }
     let held = ip.held.ok_or(End::IpTruncated)?;
     if held < 20 {
@@ -79,6 +79,17 @@ pub fn headers(frame: &[u8]) -> Result<Fields, End> {
     };
     let in_frame = (held - 20).min(tcp.options().len()) & !3;
     Ok(fields((ip.from, ip.to, ip.ttl, ip.ip_id), &tcp, in_frame))
+}
+
+/// A first fragment that ends inside the TCP header: etherparse reads the eight bytes as the start of one.
+fn tiny(ip: &Ip) -> Result<Fields, End> {
+    if ip.payload.len() < 8 || ip.held.is_none_or(|held| held < 8) {
+        return Err(End::TinyFragment);
+    }
+    let mut segment = [&ip.payload[..8], &[0; 12]].concat();
+    segment[12] = 0x50;
+    let tcp = TcpHeaderSlice::from_slice(&segment).unwrap();
+    Ok(Fields { tiny: true, ..fields((ip.from, ip.to, ip.ttl, ip.ip_id), &tcp, 0) })
 }
 
 fn ipv4(bytes: &[u8]) -> Result<Ip, End> {
@@ -194,6 +205,7 @@ fn fields((from, to, ttl, ip_id): (IpAddr, IpAddr, u8, u16), tcp: &TcpHeaderSlic
         flags: flags.iter().enumerate().map(|(bit, &set)| u8::from(set) << bit).sum(),
         window: tcp.window_size(),
         options: tcp.options()[..options].to_vec(),
+        tiny: false,
     }
 }
 

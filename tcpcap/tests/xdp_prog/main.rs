@@ -3,6 +3,7 @@
 
 mod blocks;
 mod budgets;
+mod fragments;
 mod handshake;
 mod segments;
 mod sensor;

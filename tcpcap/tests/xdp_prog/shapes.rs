@@ -74,6 +74,7 @@ fn shapes() -> Vec<(&'static str, Vec<u8>, End)> {
     v6 = next(V6);
     let tiny = patched(&next(V4).fragment(0, true), 16, &[0, 28]);
     let tiny_v6 = patched(&next(V6).fragment(0, true), 18, &[0, 16]);
+    let tinier = patched(&next(V4).fragment(0, true), 16, &[0, 27]);
     let from_mapped = Frame::tcp((V4.parse::<Ipv4Addr>().unwrap().to_ipv6_mapped(), 1), (OWN_V6, 80));
     let to_mapped =
         Frame::tcp(("2001:db8:9:9::7".parse::<Ipv6Addr>().unwrap(), 1), (Ipv4Addr::LOCALHOST.to_ipv6_mapped(), 80));
@@ -89,6 +90,7 @@ fn shapes() -> Vec<(&'static str, Vec<u8>, End)> {
         ("an IPv6 packet that ends in the TCP header", patched(&v6, 18, &[0, 19]), End::TcpTruncated),
         ("a first fragment that ends in the TCP header", tiny, End::TinyFragment),
         ("an IPv6 one", tiny_v6, End::TinyFragment),
+        ("one that ends before the sequence number does", tinier, End::TinyFragment),
         ("a TCP header of four words", patched(&v4, 46, &[0x40]), End::TcpMalformed),
         ("TCP options that the packet has no room for", patched(&v4, 46, &[0xf0]), End::TcpMalformed),
         ("an extension header longer than the packet", patched(&lying, 55, &[9]), End::IpTruncated),
@@ -114,7 +116,7 @@ fn shapes() -> Vec<(&'static str, Vec<u8>, End)> {
 fn by_the_parser(frame: &[u8]) -> End {
     match wire::parse(frame).map(|(_, segment)| segment.kind()) {
         Err(end) => end,
-        Ok(Kind::Attempt | Kind::Probe) => End::NotOwn,
+        Ok(Kind::Attempt | Kind::Probe | Kind::TinyFragment) => End::NotOwn,
         Ok(Kind::Reply) => End::Reply,
         Ok(Kind::Segment) => End::Segment,
     }
