@@ -61,8 +61,16 @@ pub struct Block {
     pub last_drop: u64,
     /// Why: one of the [`reason`] codes.
     pub reason: u32,
-    /// Always 0.
-    pub reserved: u32,
+    /// Which packets: one of the [`scope`] codes.
+    pub scope: u32,
+}
+
+/// Which packets of a source are blocked.
+pub mod scope {
+    /// All of them.
+    pub const ALL: u32 = 0;
+    /// Those that open something: attempts, probes and tiny fragments. Connections that exist go on.
+    pub const SYN: u32 = 1;
 }
 
 /// Why a source is blocked.
@@ -230,7 +238,7 @@ macro_rules! layout {
     };
 }
 
-layout!(Block, 48: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, reserved @ 44);
+layout!(Block, 48: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, scope @ 44);
 layout!(Source, 72: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
     events_withheld @ 48, window_start @ 56, events @ 64);
 layout!(Pending, 16: time @ 0, tag @ 8, seq @ 12);

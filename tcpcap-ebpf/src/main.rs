@@ -23,7 +23,7 @@ use maps::{ALLOWED, BLOCKS, SETTINGS};
 use tcpcap_common::{
     Addr,
     addr::source_of,
-    record::{Settings, kind, setting},
+    record::{Block, Settings, kind, scope, setting},
     tally::{End, Note, Verdict},
     wire::{self, Kind},
 };
@@ -81,7 +81,10 @@ fn inspect(packet: &Packet) -> End {
         return End::NotOwn;
     };
     let source = source_of(network.from, network.to, &settings.ipv6_mask);
-    if is_refused(source, network.from, settings, packet.len) {
+    let block = BLOCKS.get_ptr_mut(source);
+    // SAFETY: a map value; userspace writes the scope with its entry.
+    let opening_only = block.is_some_and(|block| unsafe { (*block).scope == scope::SYN });
+    if !opening_only && is_refused(block, network.from, settings, packet.len) {
         return End::Blocked;
     }
     // SAFETY: as above.
@@ -89,7 +92,15 @@ fn inspect(packet: &Packet) -> End {
         Ok(segment) => segment,
         Err(end) => return end,
     };
-    let seen = match segment.kind() {
+    let kind = segment.kind();
+    // The entry is looked up again: it has been a long way, and the verifier would have to carry it along.
+    if opening_only
+        && matches!(kind, Kind::Attempt | Kind::Probe | Kind::TinyFragment)
+        && is_refused(BLOCKS.get_ptr_mut(source), network.from, settings, packet.len)
+    {
+        return End::Blocked;
+    }
+    let seen = match kind {
         Kind::Reply => return End::Reply,
         Kind::Segment => match pending::complete(&network, &segment, settings) {
             Some(reported) => Seen { kind: kind::COMPLETION, attempt_reported: reported },
@@ -106,11 +117,11 @@ fn inspect(packet: &Packet) -> End {
     }
 }
 
-/// Whether the source is blocked, and nothing speaks for it: not the expiry, not the allow list, not observe mode.
+/// Whether a source with this entry is blocked, and nothing speaks for it: not the expiry, not the allow list, not observe mode.
 /// No clock is read for a source that is not listed.
 #[inline(always)]
-fn is_refused(source: Addr, from: Addr, settings: &Settings, len: u64) -> bool {
-    let Some(block) = BLOCKS.get_ptr_mut(source) else {
+fn is_refused(block: Option<*mut Block>, from: Addr, settings: &Settings, len: u64) -> bool {
+    let Some(block) = block else {
         return false;
     };
     // SAFETY: a helper without preconditions.

@@ -5,6 +5,7 @@ mod blocks;
 mod budgets;
 mod fragments;
 mod handshake;
+mod scopes;
 mod segments;
 mod sensor;
 mod shapes;

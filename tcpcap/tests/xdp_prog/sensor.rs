@@ -13,7 +13,7 @@ use tcpcap::kernel::{Blocks, Kernel, OwnAddresses, Tally, Tuning, Wish};
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
-    record::{Block, CpuState, Event, PENDING_SLOTS, Pending, Settings, Source, map},
+    record::{Block, CpuState, Event, PENDING_SLOTS, Pending, Settings, Source, map, scope},
     tally::{End, Note, Verdict},
     wire,
 };
@@ -145,6 +145,13 @@ impl Sensor {
     /// Blocks a source; `until` 0 is for ever.
     pub fn block(&mut self, source: &str, until: u64) -> Block {
         let block = Block { until, since: 1, reason: 7, ..Block::default() };
+        self.blocks.put(addr(source), block).unwrap();
+        block
+    }
+
+    /// Blocks what opens something, for ever.
+    pub fn block_opening(&mut self, source: &str) -> Block {
+        let block = Block { since: 1, reason: 7, scope: scope::SYN, ..Block::default() };
         self.blocks.put(addr(source), block).unwrap();
         block
     }
