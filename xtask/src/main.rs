@@ -1,5 +1,6 @@
 //! `cargo xtask <verb>`: the workspace's own tools, one file a verb.
 
+mod eval;
 mod lint;
 mod machine;
 mod needs;
@@ -29,6 +30,7 @@ enum Verb {
     Run(run::Run),
     Test(test::Test),
     Lint(lint::Lint),
+    Eval(eval::Eval),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Run(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
         Verb::Lint(verb) => verb.run(),
+        Verb::Eval(verb) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
