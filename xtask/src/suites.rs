@@ -30,6 +30,8 @@ pub(crate) enum Targets {
     Units,
     /// One integration test.
     Test(&'static str),
+    /// No test program: labelled captures, see [`crate::eval::suite`].
+    Captures,
 }
 
 const SENSOR: &[&str] = &["tcpcap"];
@@ -68,6 +70,17 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+    },
+    Suite {
+        name: "captures",
+        tiers: &[6],
+        about: "labelled captures of real tools: what is found, what is not",
+        packages: SENSOR,
+        targets: Targets::Captures,
+        release: true,
+        root: false,
+        shows_tcpcap: true,
+        serial: true,
     },
     Suite {
         name: "xdp_prog",
@@ -133,7 +146,7 @@ impl Suite {
         }
         self.packages.iter().for_each(|package| args.extend(["--package", *package]));
         match self.targets {
-            Targets::All => {}
+            Targets::All | Targets::Captures => {}
             Targets::Test(name) => args.extend(["--test", name]),
             Targets::Units => args.extend(["--lib", "--bins"]),
         }

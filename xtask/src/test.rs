@@ -10,12 +10,13 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
+    eval,
     machine::{self, Root},
     needs::ALL,
     run, setup,
     step::seconds,
     sudo,
-    suites::{SUITES, Suite},
+    suites::{SUITES, Suite, Targets},
     tally::Tally,
     workspace,
 };
@@ -80,6 +81,9 @@ impl Test {
     }
 
     fn build_and_run(&self, suite: &Suite, tally: &mut Tally) -> anyhow::Result<()> {
+        if suite.targets == Targets::Captures {
+            return self.captures(tally);
+        }
         let args = suite.cargo_args();
         let start = Instant::now();
         let built = build(&args)?;
@@ -101,6 +105,17 @@ impl Test {
             let mut cargo = workspace::cargo_command(&args);
             stream(cargo.arg("--").args(self.harness_args(suite)), tally)?;
         }
+        tally.running = start.elapsed();
+        Ok(())
+    }
+
+    fn captures(&self, tally: &mut Tally) -> anyhow::Result<()> {
+        let start = Instant::now();
+        let tcpcap = run::build()?;
+        tally.building = start.elapsed();
+        let start = Instant::now();
+        let names: Vec<_> = self.args.iter().filter(|arg| !arg.starts_with('-')).map(String::as_str).collect();
+        eval::suite::run(&tcpcap, &names, tally);
         tally.running = start.elapsed();
         Ok(())
     }

@@ -3,16 +3,19 @@
 mod delay;
 mod judge;
 mod manifest;
+pub(crate) mod suite;
 mod table;
 
 use std::{
     fs,
+    io::{self, Read as _},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     time::Duration,
 };
 
 use anyhow::{Context, bail, ensure};
+use flate2::read::MultiGzDecoder;
 use tcpcap_core::Preset;
 
 use crate::{needs::Part, run, setup, workspace};
@@ -20,7 +23,7 @@ use judge::{Finding, Judgement, judge};
 use manifest::{Captures, Entry};
 
 /// The directory of captures that comes with the source.
-pub(crate) const KEPT: &str = "captures";
+const KEPT: &str = "captures";
 
 /// Replay labelled captures and tell what was found, missed and wrongly found
 #[derive(clap::Args)]
@@ -47,10 +50,10 @@ enum Format {
 }
 
 /// All captures of a directory, replayed in one way.
-pub(crate) struct Round {
-    pub(crate) preset: Preset,
-    pub(crate) delay: Duration,
-    pub(crate) judged: Vec<(Entry, Judgement)>,
+struct Round {
+    preset: Preset,
+    delay: Duration,
+    judged: Vec<(Entry, Judgement)>,
 }
 
 impl Eval {
@@ -81,7 +84,7 @@ impl Round {
     ///
     /// # Errors
     /// A capture cannot be replayed to its end.
-    pub(crate) fn play(captures: &Captures, tcpcap: &Path, preset: Preset, delay: Duration) -> anyhow::Result<Self> {
+    fn play(captures: &Captures, tcpcap: &Path, preset: Preset, delay: Duration) -> anyhow::Result<Self> {
         let mut judged = Vec::new();
         for entry in &captures.entries {
             let file = captures.dir.join(&entry.file);
@@ -92,12 +95,12 @@ impl Round {
     }
 
     /// The captures of which not everything is right.
-    pub(crate) fn wrong(&self) -> impl Iterator<Item = &Entry> {
+    fn wrong(&self) -> impl Iterator<Item = &Entry> {
         self.judged.iter().filter(|(_, judgement)| !judgement.is_right()).map(|(entry, _)| entry)
     }
 
     /// What this round was.
-    pub(crate) fn heading(&self, dir: &Path) -> String {
+    fn heading(&self, dir: &Path) -> String {
         let later = match self.delay_ms() {
             0 => String::new(),
             ms => format!(", ACKs {ms} ms later"),
@@ -105,7 +108,7 @@ impl Round {
         format!("{} captures of {}: {}{later}", self.judged.len(), dir.display(), self.preset)
     }
 
-    pub(crate) fn delay_ms(&self) -> u64 {
+    fn delay_ms(&self) -> u64 {
         u64::try_from(self.delay.as_millis()).unwrap_or(u64::MAX)
     }
 }
@@ -116,8 +119,8 @@ fn replay(tcpcap: &Path, file: &Path, entry: &Entry, preset: Preset, delay: Dura
     let file = if delay.is_zero() {
         file
     } else {
-        let capture = fs::read(file)?;
-        fs::write(later.path(), delay::delayed(&capture, &entry.own, delay)?)?;
+        let capture = delay::delayed(&decompressed(fs::read(file)?)?, &entry.own, delay)?;
+        fs::write(later.path(), capture)?;
         later.path()
     };
     let mut command = Command::new(tcpcap);
@@ -127,6 +130,16 @@ fn replay(tcpcap: &Path, file: &Path, entry: &Entry, preset: Preset, delay: Dura
         bail!("tcpcap replay ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr).trim());
     }
     findings(&String::from_utf8(out.stdout)?)
+}
+
+/// The bytes of a file that may be gzip-compressed.
+fn decompressed(file: Vec<u8>) -> io::Result<Vec<u8>> {
+    if !file.starts_with(&[0x1f, 0x8b]) {
+        return Ok(file);
+    }
+    let mut bytes = Vec::new();
+    MultiGzDecoder::new(&*file).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// The findings of a replay; its last line is a summary.

@@ -1,6 +1,6 @@
 //! What came of an evaluation, for people and for machines.
 
-use std::fmt::{self, Write as _};
+use std::fmt;
 
 use serde::Serialize;
 
@@ -120,10 +120,7 @@ impl fmt::Display for Round {
             );
             writeln!(f, "{}", line.trim_end())?;
         }
-        let mut problems = String::new();
-        for (entry, judgement) in &self.judged {
-            in_words(&mut problems, &entry.file, judgement)?;
-        }
+        let problems = problems(self);
         if problems.is_empty() { writeln!(f, "\nnothing missed, no false alarm") } else { write!(f, "\n{problems}") }
     }
 }
@@ -144,15 +141,14 @@ fn in_a_word(judgement: &Judgement) -> &'static str {
 }
 
 /// A line for each thing that went wrong, or that somebody should know.
-fn in_words(out: &mut String, file: &str, judgement: &Judgement) -> fmt::Result {
-    for missed in &judgement.missed {
-        writeln!(out, "missed       {file}: {missed}")?;
+pub(super) fn problems(round: &Round) -> String {
+    let mut out = String::new();
+    for (entry, judgement) in &round.judged {
+        let file = &entry.file;
+        let missed = judgement.missed.iter().map(|missed| format!("missed       {file}: {missed}\n"));
+        let alarms = judgement.false_alarms.iter().map(|f| format!("false alarm  {file}: {}\n", f.in_words()));
+        let alerts = judgement.alerts.iter().map(|f| format!("alert        {file}: {}\n", f.in_words()));
+        out.extend(missed.chain(alarms).chain(alerts));
     }
-    for finding in &judgement.false_alarms {
-        writeln!(out, "false alarm  {file}: {}", finding.in_words())?;
-    }
-    for finding in &judgement.alerts {
-        writeln!(out, "alert        {file}: {}", finding.in_words())?;
-    }
-    Ok(())
+    out
 }
