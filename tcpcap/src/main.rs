@@ -3,7 +3,10 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tcpcap::{cmd, cmd::replay::ReplayArgs, settings::RunArgs};
+use tcpcap::{
+    cmd,
+    settings::{ReplayArgs, RunArgs},
+};
 
 /// Sees who tries to connect, knows who is scanning, and drops scanners at the network card
 #[derive(Parser)]
@@ -24,7 +27,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => cmd::run::run(args),
-        Verb::Replay(args) => cmd::replay::run(&args),
+        Verb::Replay(args) => cmd::replay::run(args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -3,65 +3,19 @@
 //! Every file is opened before anything is read, so that a wrong name is told at once. The files are one stream in the
 //! order given. Findings go to standard output; what is to be said about the files goes to standard error.
 
-use std::{
-    io::{self, BufWriter, Write},
-    path::PathBuf,
-    str::FromStr,
-};
+use std::io::{self, BufWriter, Write};
 
-use clap::Args;
-use ipnet::IpNet;
-use tcpcap_core::{Own, Preset, Verdict};
+use tcpcap_core::{Own, Verdict};
 
 use crate::{
     capture::{Capture, Packet},
     failure::Failure,
-    replay::{Basis, Format, Inference, Output, Player, Summary},
-    settings::parse_network,
+    replay::{Basis, Inference, Output, Player, Summary},
+    settings::{ReplayArgs, ReplaySettings},
 };
 
 /// How many inferred addresses are named.
 const NAMED: usize = 8;
-
-/// What was typed.
-#[derive(Args, Debug)]
-pub struct ReplayArgs {
-    /// Capture: pcap or pcapng, gzip-compressed or not; several are one stream in this order
-    #[arg(required = true, value_name = "FILE")]
-    pub files: Vec<PathBuf>,
-
-    /// Protected address or network; `!CIDR` excludes; repeatable [default: inferred from who answers]
-    #[arg(long, value_name = "CIDR", value_delimiter = ',')]
-    pub own: Vec<OwnArg>,
-
-    /// How much is a scan: strict (3 ports in 60 s), balanced, relaxed
-    #[arg(long, value_name = "PRESET", default_value_t)]
-    pub preset: Preset,
-
-    /// How findings look
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
-    pub output: Format,
-}
-
-/// A network that is own, or one that is not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum OwnArg {
-    /// `192.0.2.0/24`
-    Is(IpNet),
-    /// `!192.0.2.0/24`
-    IsNot(IpNet),
-}
-
-impl FromStr for OwnArg {
-    type Err = String;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.strip_prefix('!') {
-            Some(network) => parse_network(network).map(Self::IsNot),
-            None => parse_network(text).map(Self::Is),
-        }
-    }
-}
 
 /// Why a replay ends early.
 enum Abort {
@@ -85,15 +39,21 @@ impl From<io::Error> for Abort {
 ///
 /// # Errors
 /// A file cannot be read, is no capture, or is damaged; then what could be read of it has been replayed.
-pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
-    for file in &args.files {
+pub fn run(args: ReplayArgs) -> Result<(), Failure> {
+    let mut settings = args.resolve()?;
+    for file in &settings.files {
         Capture::open(file)?;
     }
-    let own = own(args)?;
-    match replay(args, own) {
+    if settings.own.networks.is_empty() {
+        infer(&mut settings)?;
+    }
+    match replay(&settings) {
         Ok(0) => Ok(()),
         Ok(damaged) => Err(Failure::failed(
-            format!("{damaged} of {} captures damaged: what stands before the damage was replayed", args.files.len()),
+            format!(
+                "{damaged} of {} captures damaged: what stands before the damage was replayed",
+                settings.files.len()
+            ),
             "capture again, or take it as it is",
         )),
         Err(Abort::Failed(failure)) => Err(failure),
@@ -106,12 +66,13 @@ pub fn run(args: &ReplayArgs) -> Result<(), Failure> {
 }
 
 /// Plays every file; returns how many are damaged.
-fn replay(args: &ReplayArgs, own: Own) -> Result<usize, Abort> {
-    let mut output = Output::new(args.output, BufWriter::new(io::stdout().lock()));
-    let mut player = Player::new(own, args.preset);
+fn replay(settings: &ReplaySettings) -> Result<usize, Abort> {
+    let ReplaySettings { own, judging, .. } = settings;
+    let mut output = Output::new(settings.output, BufWriter::new(io::stdout().lock()));
+    let mut player = Player::new(own.clone(), judging.allow.clone(), &judging.engine());
     let mut verdicts = Vec::new();
     let mut damaged = 0;
-    for file in &args.files {
+    for file in &settings.files {
         let damage = Capture::open(file)?.read(&mut |packet| {
             player.play(&packet, &mut verdicts);
             write_out(&mut output, &mut verdicts)
@@ -155,31 +116,23 @@ fn warn_of(summary: &Summary) {
     }
 }
 
-/// The own addresses: those that were named, or else those that the files suggest.
-fn own(args: &ReplayArgs) -> Result<Own, Failure> {
-    let mut own = Own::default();
-    for arg in &args.own {
-        match *arg {
-            OwnArg::Is(network) => own.networks.push(network),
-            OwnArg::IsNot(network) => own.except.push(network),
-        }
+/// Adds the own addresses that the files suggest, and says so.
+fn infer(settings: &mut ReplaySettings) -> Result<(), Failure> {
+    let mut inference = Inference::default();
+    for file in &settings.files {
+        // Damage is told of when it is replayed.
+        Capture::open(file)?.read(&mut |packet: Packet<'_>| {
+            if let Ok((network, segment)) = packet.link.parse(packet.frame) {
+                inference.see(&network, &segment);
+            }
+            Ok::<_, Failure>(())
+        })?;
     }
-    if own.networks.is_empty() {
-        let mut inference = Inference::default();
-        for file in &args.files {
-            // Damage is told of when it is replayed.
-            Capture::open(file)?.read(&mut |packet: Packet<'_>| {
-                if let Ok((network, segment)) = packet.link.parse(packet.frame) {
-                    inference.see(&network, &segment);
-                }
-                Ok::<_, Failure>(())
-            })?;
-        }
-        let (addresses, basis) = inference.finish();
-        own.addresses = addresses.into_iter().filter(|ip| !own.except.iter().any(|n| n.contains(ip))).collect();
-        eprintln!("{}", inferred(&own, basis));
-    }
-    Ok(own)
+    let (addresses, basis) = inference.finish();
+    let own = &mut settings.own;
+    own.addresses = addresses.into_iter().filter(|ip| !own.except.iter().any(|n| n.contains(ip))).collect();
+    eprintln!("{}", inferred(own, basis));
+    Ok(())
 }
 
 /// What was inferred, for people.
@@ -203,16 +156,6 @@ fn inferred(own: &Own, basis: Basis) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_own_network_may_be_excluded() {
-        let net = |text: &str| text.parse::<IpNet>().unwrap();
-        assert_eq!("192.0.2.1/24".parse(), Ok(OwnArg::Is(net("192.0.2.0/24"))));
-        assert_eq!("!2001:db8::1".parse(), Ok(OwnArg::IsNot(net("2001:db8::1/128"))));
-        for bad in ["", "!", "!!192.0.2.1", "example.org"] {
-            bad.parse::<OwnArg>().unwrap_err();
-        }
-    }
 
     #[test]
     fn few_of_many_inferred_addresses_are_named() {

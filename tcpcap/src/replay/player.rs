@@ -2,8 +2,9 @@
 
 use std::{collections::HashSet, time::Duration};
 
+use ipnet::IpNet;
 use tcpcap_common::tally::End;
-use tcpcap_core::{Config, Engine, Own, Preset, Protected, Sensor, Source, Thresholds, Time, Verdict};
+use tcpcap_core::{Config, Engine, Own, Protected, Sensor, Source, Time, Verdict};
 
 use crate::capture::Packet;
 
@@ -53,16 +54,16 @@ pub struct Player {
 }
 
 impl Player {
-    /// A player that has played nothing. Own networks are protected as they are in the daemon, but for those that an
-    /// exception cuts into: whoever is excepted can be blocked.
+    /// A player that has played nothing. Own and allowed networks are protected as they are in the daemon, but for own
+    /// ones that an exception cuts into: whoever is excepted can be blocked.
     #[must_use]
-    pub fn new(own: Own, preset: Preset) -> Self {
-        let cut = |n: &ipnet::IpNet| own.except.iter().any(|e| e.contains(n) || n.contains(e));
-        let mut protected = Protected::new(own.networks.iter().filter(|n| !cut(n)).copied().collect(), Vec::new());
+    pub fn new(own: Own, allow: Vec<IpNet>, config: &Config) -> Self {
+        let cut = |n: &IpNet| own.except.iter().any(|e| e.contains(n) || n.contains(e));
+        let mut protected = Protected::new(own.networks.iter().filter(|n| !cut(n)).copied().collect(), allow);
         protected.set_host(own.addresses.iter().copied(), []);
         Self {
-            sensor: Sensor::new(own, Thresholds::of(preset).stray.unanswered_pairs.is_some()),
-            engine: Engine::new(&Config { thresholds: Thresholds::of(preset), ..Config::default() }),
+            sensor: Sensor::new(own, config.thresholds.stray.unanswered_pairs.is_some()),
+            engine: Engine::new(config),
             protected,
             polled: Time::ZERO,
             sources: HashSet::new(),

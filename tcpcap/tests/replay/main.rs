@@ -2,7 +2,9 @@
 
 mod captures;
 
-use captures::{CLIENT, Classic, HOST, Packet, SCANNER, gzip, honest, pcapng, replay, run, scan, unanswered_scan};
+use captures::{
+    CLIENT, Classic, HOST, Packet, SCANNER, Temporary, gzip, honest, pcapng, replay, run, scan, unanswered_scan,
+};
 
 const OWN: [&str; 2] = ["--own", "10.0.0.0/24"];
 
@@ -88,6 +90,42 @@ fn the_preset_sets_the_bar() {
         let said = replay(&[classic(&scan(4))], &[&OWN[..], &["--preset", preset]].concat());
         assert!(said.out.ends_with(&format!("{findings}\n")), "{preset}: {said:?}");
     }
+}
+
+/// The first decision on a scan of 40 ports, and how many findings there are.
+fn decided(args: &[&str]) -> (String, String, u64) {
+    let said = replay(&[classic(&scan(40))], &[args, &["-o", "json"]].concat());
+    let lines = json(&said.out);
+    let (first, last) = (lines.first().unwrap(), lines.last().unwrap());
+    let text = |key: &str| first[key].as_str().unwrap_or_default().to_owned();
+    (text("decision"), text("why"), last["findings"].as_u64().unwrap())
+}
+
+#[test]
+fn the_daemons_configuration_holds_for_a_replay_and_flags_win_over_it() {
+    let config = |text: &str| Temporary::with(text.as_bytes());
+    let file = config(
+        "interfaces = [\"eth0\"]\nlisten = \"127.0.0.1:1\"\nown = [\"10.0.0.0/24\"]\nobserve = true\nblock_for = \"1h\"\n",
+    );
+    let path = file.path().to_str().unwrap();
+    assert_eq!(decided(&["--config", path]), ("observe".to_owned(), "for 1 h".to_owned(), 1));
+    assert_eq!(decided(&["--config", path, "--block-for", "20m"]).1, "for 20 min");
+    let allow = ("suppressed".to_owned(), "192.0.2.0/24 is allowed".to_owned(), 1);
+    assert_eq!(decided(&["--config", path, "--allow", "192.0.2.0/24"]), allow);
+    let file = config("allow = [\"192.0.2.0/24\"]\npreset = \"relaxed\"");
+    let path = file.path().to_str().unwrap();
+    assert_eq!(decided(&[&OWN[..], &["--config", path, "--preset", "balanced"]].concat()), allow);
+    let relaxed = replay(&[classic(&scan(11))], &[&OWN[..], &["--config", path]].concat());
+    assert!(relaxed.out.ends_with("0 findings\n"), "{relaxed:?}");
+}
+
+#[test]
+fn a_wrong_line_of_the_configuration_is_named() {
+    let file = Temporary::with(b"observe = true\npreset = \"wild\"\n");
+    let path = file.path().to_str().unwrap();
+    let said = replay(&[classic(&scan(1))], &["--config", path]);
+    assert!(said.err.contains(&format!("{path}:2: ")) && said.err.contains("wild"), "{said:?}");
+    assert_eq!((&*said.out, said.code), ("", 2));
 }
 
 #[test]

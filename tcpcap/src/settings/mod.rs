@@ -1,23 +1,29 @@
-//! What `tcpcap run` is told: flags over environment over configuration file over defaults.
+//! What the verbs are told: flags over environment over configuration file over defaults.
+
+mod file;
+mod judging;
+mod replay;
 
 use std::{
-    fs,
     net::{IpAddr, SocketAddr},
-    path::{Path, PathBuf},
+    ops::Deref,
     time::Duration,
 };
 
 use clap::Args;
 use ipnet::IpNet;
-use serde::{Deserialize, Deserializer, de};
-use tcpcap_core::{Preset, decide};
+use tcpcap_core::decide;
 
 use crate::{failure::Failure, kernel::ModeChoice, surface::log};
+
+use file::File;
+pub use judging::{Judging, JudgingArgs};
+pub use replay::{OwnArg, ReplayArgs, ReplaySettings};
 
 /// Where metrics are served unless told otherwise: on this host alone, on the port that the original used.
 const DEFAULT_LISTEN: &str = "127.0.0.1:2112";
 
-/// What was typed.
+/// What was typed after `tcpcap run`.
 #[derive(Args, Debug, Default)]
 pub struct RunArgs {
     /// Interface to watch; repeatable [default: those of the default routes]
@@ -28,25 +34,13 @@ pub struct RunArgs {
     #[arg(long, value_enum)]
     pub mode: Option<ModeChoice>,
 
-    /// Do everything but drop: count what would have been dropped
-    #[arg(long)]
-    pub observe: bool,
-
-    /// How much is a scan: strict (3 ports in 60 s), balanced, relaxed [default: balanced]
-    #[arg(long, value_name = "PRESET")]
-    pub preset: Option<Preset>,
-
-    /// Address or network that is never blocked; repeatable
-    #[arg(long, value_name = "CIDR", value_parser = parse_network, value_delimiter = ',')]
-    pub allow: Vec<IpNet>,
-
     /// Address or network that this host answers for beside the addresses of its interfaces; repeatable
     #[arg(long, value_name = "CIDR", env = "PUBLIC_IP", value_parser = parse_network, value_delimiter = ',')]
     pub own: Vec<IpNet>,
 
-    /// How long a first block lasts; each repeat doubles it, up to 24h [default: 10m]
-    #[arg(long, value_name = "TIME", value_parser = parse_ttl)]
-    pub block_for: Option<Duration>,
+    /// What is judged, and how.
+    #[command(flatten)]
+    pub judging: JudgingArgs,
 
     /// Where to serve metrics [default: 127.0.0.1:2112]
     #[arg(long, value_name = "ADDRESS:PORT")]
@@ -55,25 +49,6 @@ pub struct RunArgs {
     /// How log lines look [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<log::Format>,
-
-    /// Configuration file (TOML)
-    #[arg(long, value_name = "FILE")]
-    pub config: Option<PathBuf>,
-}
-
-/// The configuration file. Every key has the flag of the same meaning.
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct File {
-    interfaces: Vec<String>,
-    mode: Option<ModeChoice>,
-    observe: bool,
-    preset: Option<FromText<Preset>>,
-    allow: Vec<Network>,
-    own: Vec<Network>,
-    block_for: Option<Ttl>,
-    listen: Option<SocketAddr>,
-    log_format: Option<log::Format>,
 }
 
 /// What the daemon does.
@@ -83,20 +58,23 @@ pub struct Settings {
     pub interfaces: Vec<String>,
     /// How to attach.
     pub mode: ModeChoice,
-    /// Drop nothing.
-    pub observe: bool,
-    /// The detector's thresholds.
-    pub preset: Preset,
-    /// Never blocked.
-    pub allow: Vec<IpNet>,
     /// Own beside the interfaces' addresses.
     pub own: Vec<IpNet>,
-    /// First block.
-    pub block_for: Duration,
+    /// What is judged, and how.
+    pub judging: Judging,
     /// Metrics.
     pub listen: SocketAddr,
     /// Log.
     pub log_format: log::Format,
+}
+
+/// The daemon's settings are those of judging, and more.
+impl Deref for Settings {
+    type Target = Judging;
+
+    fn deref(&self) -> &Judging {
+        &self.judging
+    }
 }
 
 impl RunArgs {
@@ -106,17 +84,12 @@ impl RunArgs {
     /// # Errors
     /// The file cannot be read or is wrong.
     pub fn resolve(self) -> Result<Settings, Failure> {
-        let file = self.config.as_deref().map(File::read).transpose()?.unwrap_or_default();
-        let networks =
-            |ours: Vec<IpNet>, theirs: Vec<Network>| ours.into_iter().chain(theirs.into_iter().map(|n| n.0)).collect();
+        let file = self.judging.file()?;
         Ok(Settings {
+            judging: self.judging.resolve(&file),
             interfaces: if self.interfaces.is_empty() { file.interfaces } else { self.interfaces },
             mode: self.mode.or(file.mode).unwrap_or_default(),
-            observe: self.observe || file.observe,
-            preset: self.preset.or(file.preset.map(|p| p.0)).unwrap_or_default(),
-            allow: networks(self.allow, file.allow),
-            own: networks(self.own, file.own),
-            block_for: self.block_for.or(file.block_for.map(|t| t.0)).unwrap_or(decide::FIRST_TTL),
+            own: self.own.into_iter().chain(file.own.into_iter().map(|n| n.0)).collect(),
             listen: match self.listen.or(file.listen) {
                 Some(listen) => listen,
                 None => DEFAULT_LISTEN
@@ -124,31 +97,6 @@ impl RunArgs {
                     .map_err(|e| Failure::failed(format!("{DEFAULT_LISTEN}: {e}"), "use --listen"))?,
             },
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
-        })
-    }
-}
-
-impl File {
-    fn read(path: &Path) -> Result<Self, Failure> {
-        let text = fs::read_to_string(path).map_err(|e| {
-            Failure::usage(
-                format!("cannot read the configuration {}: {e}", path.display()),
-                "check --config and the file's permissions",
-            )
-        })?;
-        Self::parse(&text).map_err(|(line, problem)| {
-            Failure::usage(
-                format!("{}:{line}: {problem}", path.display()),
-                "correct that line; `tcpcap run --help` lists what can be set",
-            )
-        })
-    }
-
-    /// The line of the first problem, and the problem.
-    fn parse(text: &str) -> Result<Self, (usize, String)> {
-        toml::from_str(text).map_err(|e| {
-            let at = e.span().map_or(0, |s| s.start).min(text.len());
-            (1 + text[..at].matches('\n').count(), e.message().to_owned())
         })
     }
 }
@@ -173,40 +121,11 @@ fn parse_ttl(text: &str) -> Result<Duration, String> {
     Ok(ttl)
 }
 
-#[derive(Debug)]
-struct Network(IpNet);
-
-impl<'de> Deserialize<'de> for Network {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        parse_network(&String::deserialize(d)?).map(Self).map_err(de::Error::custom)
-    }
-}
-
-#[derive(Debug)]
-struct Ttl(Duration);
-
-impl<'de> Deserialize<'de> for Ttl {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        parse_ttl(&String::deserialize(d)?).map(Self).map_err(de::Error::custom)
-    }
-}
-
-#[derive(Debug)]
-struct FromText<T>(T);
-
-impl<'de, T: std::str::FromStr<Err: std::fmt::Display>> Deserialize<'de> for FromText<T> {
-    fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
-        String::deserialize(d)?.parse().map(Self).map_err(de::Error::custom)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn problem(text: &str) -> (usize, String) {
-        File::parse(text).unwrap_err()
-    }
+    use std::fs;
+    use tcpcap_core::Preset;
 
     #[test]
     fn defaults_are_safe() {
@@ -235,24 +154,6 @@ mod tests {
     }
 
     #[test]
-    fn a_wrong_value_in_the_file_is_named_with_its_line() {
-        let (line, text) = problem("observe = true\nallow = [\"10.0.0.0/8\", \"nonsense\"]\n");
-        assert_eq!(line, 2);
-        assert!(text.contains("nonsense"), "{text}");
-        let (line, text) = problem("\n\npreset = \"wild\"\n");
-        assert_eq!(line, 3);
-        assert!(text.contains("wild") && text.contains("balanced"), "{text}");
-        assert_eq!(problem("block_for = \"48h\"").0, 1);
-    }
-
-    #[test]
-    fn an_unknown_key_in_the_file_is_an_error_that_lists_the_known_ones() {
-        let (line, text) = problem("observe = true\npresett = \"strict\"\n");
-        assert_eq!(line, 2);
-        assert!(text.contains("presett") && text.contains("`preset`"), "{text}");
-    }
-
-    #[test]
     fn the_command_line_wins_over_the_file_and_lists_add_up() {
         let dir = std::env::temp_dir().join(format!("tcpcap-settings-{}", std::process::id()));
         fs::create_dir_all(&dir).unwrap();
@@ -264,20 +165,24 @@ mod tests {
         .unwrap();
         let args = RunArgs {
             interfaces: vec!["b".into()],
-            allow: vec![parse_network("192.0.2.1").unwrap()],
-            preset: Some(Preset::Relaxed),
-            config: Some(path),
+            judging: JudgingArgs {
+                allow: vec![parse_network("192.0.2.1").unwrap()],
+                preset: Some(Preset::Relaxed),
+                config: Some(path),
+                ..JudgingArgs::default()
+            },
             ..RunArgs::default()
         };
         let s = args.resolve().unwrap();
         fs::remove_dir_all(&dir).unwrap();
-        assert_eq!((s.interfaces, s.preset), (vec!["b".to_owned()], Preset::Relaxed));
+        assert_eq!((&*s.interfaces, s.preset), (&["b".to_owned()][..], Preset::Relaxed));
         assert_eq!((s.allow.len(), s.listen.port()), (2, 1));
     }
 
     #[test]
     fn a_missing_file_is_a_usage_error() {
-        let args = RunArgs { config: Some("/nonexistent/tcpcap.toml".into()), ..RunArgs::default() };
+        let judging = JudgingArgs { config: Some("/nonexistent/tcpcap.toml".into()), ..JudgingArgs::default() };
+        let args = RunArgs { judging, ..RunArgs::default() };
         let f = args.resolve().unwrap_err();
         assert!(f.cause.contains("/nonexistent/tcpcap.toml"));
         assert_eq!(f.exit_code, 2);
