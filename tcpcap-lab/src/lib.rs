@@ -27,6 +27,7 @@ pub mod interrupt;
 mod ip;
 pub mod lab;
 pub mod layout;
+pub mod memory;
 pub mod metrics;
 pub mod namespace;
 mod packet;

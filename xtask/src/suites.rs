@@ -50,6 +50,17 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: false,
     },
     Suite {
+        name: "memory",
+        tiers: &[2],
+        about: "what the core holds under hostile input, counted byte by byte",
+        packages: &["tcpcap-core"],
+        targets: Targets::Test("memory"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
         name: "units",
         tiers: &[1],
         about: "the daemon's parts, without a kernel",
