@@ -1,6 +1,7 @@
 //! `cargo xtask <verb>`: the workspace's own tools, one file a verb.
 
 mod eval;
+mod fuzz;
 mod lint;
 mod machine;
 mod needs;
@@ -29,6 +30,7 @@ enum Verb {
     Setup(setup::Setup),
     Run(run::Run),
     Test(test::Test),
+    Fuzz(fuzz::Fuzz),
     Lint(lint::Lint),
     Eval(eval::Eval),
 }
@@ -38,6 +40,7 @@ fn main() -> ExitCode {
         Verb::Setup(verb) => verb.run(),
         Verb::Run(verb) => verb.run(),
         Verb::Test(verb) => verb.run(),
+        Verb::Fuzz(verb) => verb.run(),
         Verb::Lint(verb) => verb.run(),
         Verb::Eval(verb) => verb.run(),
     };

@@ -14,10 +14,12 @@ pub(crate) enum Part {
     Sandbox,
     /// The file system that pinned maps live in.
     Bpffs,
+    /// What `cargo xtask fuzz` needs beside.
+    Fuzz,
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 3] = [Part::Compile, Part::Sandbox, Part::Bpffs];
+pub(crate) const ALL: [Part; 4] = [Part::Compile, Part::Sandbox, Part::Bpffs, Part::Fuzz];
 
 /// How to see that a package's content is there, whoever installed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -61,6 +63,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     tool("tcpdump", "tcpdump", "records what was sent"),
     tool("nftables", "nft", "is the second place of enforcement"),
     tool("procps", "pgrep", "finds processes by name"),
+    Package {
+        name: recipe::LINKER_PACKAGES[1],
+        probe: Probe::Command("c++"),
+        part: Part::Fuzz,
+        why: "compiles the engine that searches for inputs",
+    },
 ];
 
 /// Wanted where no compiler for BPF was found.

@@ -68,7 +68,8 @@ pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
         packages.extend(COMPILER_PACKAGES.iter().filter(absent));
     }
     if linker_missing {
-        packages.extend(LINKER_PACKAGES.iter().filter(absent));
+        let named: Vec<_> = packages.iter().map(|p| p.name).collect();
+        packages.extend(LINKER_PACKAGES.iter().filter(absent).filter(|p| !named.contains(&p.name)));
     }
 
     let mut actions = Vec::new();

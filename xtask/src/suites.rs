@@ -1,6 +1,6 @@
 //! What there is to test, cheapest first. The tiers are those of the design.
 
-use crate::needs::Part;
+use crate::{fuzz, needs::Part};
 
 /// A set of tests that are built and run together.
 #[derive(Debug)]
@@ -32,9 +32,12 @@ pub(crate) enum Targets {
     Test(&'static str),
     /// No test program: labelled captures, see [`crate::eval::suite`].
     Captures,
+    /// No test programs, but a short search with each of the fuzz targets.
+    Search,
 }
 
 const SENSOR: &[&str] = &["tcpcap"];
+const FUZZ: &[&str] = &["tcpcap-fuzz"];
 
 /// All of them, in the order in which they run.
 pub(crate) const SUITES: &[Suite] = &[
@@ -94,6 +97,28 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: true,
     },
     Suite {
+        name: "seeds",
+        tiers: &[2, 6],
+        about: "hostile frames, files and sightings: seeds and random changes of them",
+        packages: FUZZ,
+        targets: Targets::All,
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
+        name: "fuzz",
+        tiers: &[2],
+        about: "a short search for hostile ones that break something",
+        packages: FUZZ,
+        targets: Targets::Search,
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
         name: "xdp_prog",
         tiers: &[3],
         about: "packets through the program as the kernel loaded it",
@@ -142,11 +167,17 @@ pub(crate) const SUITES: &[Suite] = &[
 impl Suite {
     /// What must be installed for it.
     pub(crate) fn parts(&self) -> &'static [Part] {
-        match (self.root, self.packages == SENSOR) {
+        match (self.root, self.builds_tcpcap()) {
             (true, _) => &[Part::Compile, Part::Sandbox, Part::Bpffs],
+            (false, _) if self.targets == Targets::Search => fuzz::PARTS,
             (false, true) => &[Part::Compile],
             (false, false) => &[],
         }
+    }
+
+    /// Whether the eBPF program is compiled for it.
+    fn builds_tcpcap(&self) -> bool {
+        self.packages == SENSOR || self.packages == FUZZ
     }
 
     /// `cargo test` and what selects it.
@@ -157,7 +188,7 @@ impl Suite {
         }
         self.packages.iter().for_each(|package| args.extend(["--package", *package]));
         match self.targets {
-            Targets::All | Targets::Captures => {}
+            Targets::All | Targets::Captures | Targets::Search => {}
             Targets::Test(name) => args.extend(["--test", name]),
             Targets::Units => args.extend(["--lib", "--bins"]),
         }

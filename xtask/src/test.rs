@@ -10,7 +10,7 @@ use std::{
 use anyhow::{Context, bail};
 
 use crate::{
-    eval,
+    eval, fuzz,
     machine::{self, Root},
     needs::ALL,
     run, setup,
@@ -66,11 +66,20 @@ impl Test {
 
     /// Builds and runs one suite. What goes wrong in it is counted, so that the next one still runs.
     fn suite(&self, suite: &Suite) -> anyhow::Result<Tally> {
-        let profile = if suite.release { "release" } else { "dev" };
+        let profile = match suite.targets {
+            Targets::Search => "fuzz",
+            _ if suite.release => "release",
+            _ => "dev",
+        };
         let who = if suite.root { ", as root" } else { "" };
         println!("\n== {}: {} ({profile}{who})", suite.name, suite.about);
         let mut tally = Tally::default();
-        self.build_and_run(suite, &mut tally)?;
+        match suite.targets {
+            // There is one test a target, and no name to choose it by.
+            Targets::Search if self.args.is_empty() => fuzz::suite(&mut tally)?,
+            Targets::Search => {}
+            _ => self.build_and_run(suite, &mut tally)?,
+        }
         // A name may well match in one suite only.
         if tally.ran() == 0 && self.args.is_empty() {
             tally.fail("ran no tests");

@@ -106,7 +106,7 @@ impl Play<'_> {
         let preset = self.preset.or_else(|| preset_among(self.args));
         let configured = self.args.iter().any(|arg| arg.starts_with("--config"));
         let preset = if configured { preset } else { Some(preset.unwrap_or_default()) };
-        preset.map(|preset| Thresholds::of(preset).port_scan.burst_pairs)
+        preset.and_then(|preset| Thresholds::of(preset).port_scan.burst_pairs)
     }
 }
 
