@@ -152,7 +152,7 @@ mod tests {
 
     #[test]
     fn the_threshold_is_that_of_the_preset_wherever_it_is_named() {
-        let of = |preset| Some(Thresholds::of(preset).port_scan.burst_pairs);
+        let of = |preset| Thresholds::of(preset).port_scan.burst_pairs;
         assert_eq!(threshold(None, ""), of(Preset::default()));
         assert_eq!(threshold(Some(Preset::Relaxed), "--observe"), of(Preset::Relaxed));
         assert_eq!(threshold(None, "--preset strict"), of(Preset::Strict));
