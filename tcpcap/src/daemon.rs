@@ -7,8 +7,7 @@ use tcpcap_common::{
     record::{self, Block, kind},
 };
 use tcpcap_core::{
-    Config, Engine, Finding, Marks, Outcome, Preset, Protected, Rule, Sighting, SightingKind, Syn, Thresholds, Time,
-    Verdict,
+    Engine, Finding, Marks, Outcome, Preset, Protected, Rule, Sighting, SightingKind, Syn, Time, Verdict,
 };
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
@@ -88,6 +87,7 @@ pub struct Daemon {
     preset: Preset,
     observe: bool,
     poll_complained: bool,
+    breaker_open: bool,
     connection_lines: u32,
     connections_unlogged: u64,
 }
@@ -117,12 +117,7 @@ impl Daemon {
         kernel.own_networks(&settings.own, &mut tuning)?;
         tuning.set(&Wish { observe: settings.observe, ..Wish::default() })?;
         let protected = Protected::new(settings.own.clone(), settings.allow.clone());
-        let engine = Engine::new(&Config {
-            thresholds: Thresholds::of(settings.preset),
-            observe: settings.observe,
-            first_ttl: settings.block_for,
-            ..Config::default()
-        });
+        let engine = Engine::new(&settings.engine());
         let (metrics, health) = (shown.metrics, shown.health);
         let enforcer = Enforcer::new(kernel.blocks()?, Arc::clone(&metrics));
         let (ring, sources, tally) = (kernel.ring()?, kernel.sources()?, kernel.tally()?);
@@ -155,6 +150,7 @@ impl Daemon {
             preset: settings.preset,
             observe: settings.observe,
             poll_complained: false,
+            breaker_open: false,
             connection_lines: 0,
             connections_unlogged: 0,
         };
@@ -376,9 +372,29 @@ impl Daemon {
         let stats = self.engine.stats();
         self.metrics.tracked_sources.set(i64::try_from(stats.tracked_sources).unwrap_or(i64::MAX));
         metrics::set(&self.metrics.evicted_sources, stats.evicted_sources);
+        metrics::set(&self.metrics.unwatched_attempts, stats.unwatched_attempts);
+        self.watch_breaker();
         metrics::set(&self.metrics.log_lines_dropped, self.log.dropped());
         self.metrics.poll_seconds.set(start.elapsed().as_secs_f64());
         self.health.beat();
+    }
+
+    /// Says so once when the circuit breaker opens, and once when it has closed.
+    fn watch_breaker(&mut self) {
+        let open = self.engine.is_breaker_open(host::now());
+        self.metrics.breaker_open.set(i64::from(open));
+        match (std::mem::replace(&mut self.breaker_open, open), open) {
+            (false, true) => error!(
+                event = "circuit_breaker",
+                open,
+                "Circuit breaker open: too many sources were blocked within a minute. Nobody new is blocked for now; \
+                 everything else goes on. If these were scanners, raise `caps.per_minute`"
+            ),
+            (true, false) => {
+                warn!(event = "circuit_breaker", open, "Circuit breaker closed: scanners are blocked again")
+            }
+            _ => {}
+        }
     }
 }
 

@@ -16,9 +16,20 @@ use crate::{Source, Time};
 /// When the rule fires.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Attempts to one of [`PORTS`] within [`WINDOW`]; `None` switches the rule off.
+    /// Attempts to one of the ports within [`WINDOW`]; `None` switches the rule off.
     pub attempts: Option<u32>,
+    /// Ports beside [`PORTS`]; 0 is none.
+    pub more_ports: [u16; MORE_PORTS],
 }
+
+impl Limits {
+    fn cares_for(&self, port: u16) -> bool {
+        self.attempts.is_some() && (PORTS.contains(&port) || (port != 0 && self.more_ports.contains(&port)))
+    }
+}
+
+/// How many ports may be added.
+pub const MORE_PORTS: usize = 8;
 
 /// How far back it looks.
 pub const WINDOW: Duration = Duration::from_secs(60);
@@ -36,7 +47,7 @@ pub(super) struct Guesses(Option<Box<VecDeque<(Time, Addr, u16)>>>);
 impl Guesses {
     /// Notes an attempt, if it is on one of the ports.
     pub(super) fn note(&mut self, limits: Limits, (to, port): (Addr, u16), now: Time) {
-        if limits.attempts.is_none() || !PORTS.contains(&port) {
+        if !limits.cares_for(port) {
             return;
         }
         let recent = self.0.get_or_insert_default();

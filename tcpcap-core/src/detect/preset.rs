@@ -72,7 +72,7 @@ const BALANCED: Thresholds = Thresholds {
     stealth: stealth::Limits { probes: Some(3) },
     // More connections than a client has to ports of one host when that host forgets them.
     stray: stray::Limits { refused_pairs: Some(15), unanswered_pairs: None },
-    brute_force: brute_force::Limits { attempts: None },
+    brute_force: brute_force::Limits { attempts: None, more_ports: [0; brute_force::MORE_PORTS] },
     flood: flood::Limits { half_open: Some(100), half_open_of_source: Some(100) },
     fan_out: fan_out::Limits { pairs: Some(100) },
 };
@@ -89,7 +89,7 @@ const RELAXED: Thresholds = Thresholds {
     },
     stealth: stealth::Limits { probes: twice(BALANCED.stealth.probes) },
     stray: stray::Limits { refused_pairs: twice(BALANCED.stray.refused_pairs), unanswered_pairs: None },
-    brute_force: brute_force::Limits { attempts: None },
+    brute_force: brute_force::Limits { attempts: None, more_ports: [0; brute_force::MORE_PORTS] },
     flood: flood::Limits {
         half_open: twice(BALANCED.flood.half_open),
         half_open_of_source: twice(BALANCED.flood.half_open_of_source),

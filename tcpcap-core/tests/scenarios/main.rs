@@ -2,7 +2,10 @@
 
 #![allow(clippy::cast_possible_truncation, reason = "small numbers in tables")]
 
+mod answers;
 mod blocks;
+mod floods;
+mod forgeries;
 mod honest;
 mod model;
 mod scans;

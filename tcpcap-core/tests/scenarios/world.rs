@@ -15,6 +15,9 @@ pub fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
 }
 
+/// The marks of whoever completes handshakes here.
+pub const OWN_STACK: Marks = Marks { tool: None, stack: 7 };
+
 /// What happens, in any order.
 #[derive(Default)]
 pub struct World {
@@ -42,10 +45,23 @@ impl World {
         self.sight(at, SightingKind::Attempt(Marks::default()), (from, from_port), to);
     }
 
+    /// A SYN that this host is seen to refuse.
+    pub fn refused(&mut self, at: Duration, from: &str, port: u16) {
+        let (from, to) = ((ip(from), self.source_port()), (ip(HOST), port));
+        self.sight(at, SightingKind::Attempt(Marks::default()), from, to);
+        self.sight(at, SightingKind::Refusal, from, to);
+    }
+
+    /// A SYN of this tool and stack that nobody answers.
+    pub fn marked(&mut self, at: Duration, from: &str, port: u16, marks: Marks) {
+        let from = (ip(from), self.source_port());
+        self.sight(at, SightingKind::Attempt(marks), from, (ip(HOST), port));
+    }
+
     /// A connection to an open port; its handshake takes a round trip.
     pub fn open(&mut self, at: Duration, rtt: Duration, from: &str, port: u16) {
         let from = (ip(from), self.source_port());
-        self.sight(at, SightingKind::Attempt(Marks::default()), from, (ip(HOST), port));
+        self.sight(at, SightingKind::Attempt(OWN_STACK), from, (ip(HOST), port));
         self.sight(at + rtt, SightingKind::Completion { unanswered: false }, from, (ip(HOST), port));
     }
 

@@ -6,10 +6,14 @@ use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 use tcpcap_core::Preset;
 
-use super::{parse_network, parse_ttl};
+use super::{
+    parse_network, parse_ttl,
+    thresholds::{CapsTable, Detect},
+};
 use crate::{failure::Failure, kernel::ModeChoice, surface::log};
 
-/// The configuration file. Every key has the flag of the same meaning.
+/// The configuration file. Every key has the flag of the same meaning, but for the two tables: single thresholds and caps
+/// are nothing to type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
@@ -22,6 +26,8 @@ pub(super) struct File {
     pub(super) block_for: Option<Ttl>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) log_format: Option<log::Format>,
+    pub(super) detect: Detect,
+    pub(super) caps: CapsTable,
 }
 
 impl File {

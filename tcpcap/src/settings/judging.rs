@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use clap::Args;
 use ipnet::IpNet;
-use tcpcap_core::{Config, Preset, Thresholds, decide};
+use tcpcap_core::{Caps, Config, Preset, Thresholds, decide};
 
 use super::{File, parse_network, parse_ttl};
 use crate::failure::Failure;
@@ -38,8 +38,12 @@ pub struct JudgingArgs {
 pub struct Judging {
     /// Drop nothing.
     pub observe: bool,
-    /// The detector's thresholds.
+    /// Where the thresholds come from that the configuration file does not set.
     pub preset: Preset,
+    /// When rules fire.
+    pub thresholds: Thresholds,
+    /// How much may be blocked.
+    pub caps: Caps,
     /// Never blocked.
     pub allow: Vec<IpNet>,
     /// First block.
@@ -54,9 +58,14 @@ impl JudgingArgs {
 
     /// Merges what was typed with the file and the defaults.
     pub(super) fn resolve(self, file: &File) -> Judging {
+        let preset = self.preset.or(file.preset.as_ref().map(|p| p.0)).unwrap_or_default();
+        let mut thresholds = Thresholds::of(preset);
+        file.detect.apply(&mut thresholds);
         Judging {
             observe: self.observe || file.observe,
-            preset: self.preset.or(file.preset.as_ref().map(|p| p.0)).unwrap_or_default(),
+            preset,
+            thresholds,
+            caps: file.caps.resolve(),
             allow: self.allow.into_iter().chain(file.allow.iter().map(|n| n.0)).collect(),
             block_for: self.block_for.or(file.block_for.as_ref().map(|t| t.0)).unwrap_or(decide::FIRST_TTL),
         }
@@ -68,9 +77,10 @@ impl Judging {
     #[must_use]
     pub fn engine(&self) -> Config {
         Config {
-            thresholds: Thresholds::of(self.preset),
+            thresholds: self.thresholds,
             observe: self.observe,
             first_ttl: self.block_for,
+            caps: self.caps,
             ..Config::default()
         }
     }

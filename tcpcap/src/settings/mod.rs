@@ -3,6 +3,7 @@
 mod file;
 mod judging;
 mod replay;
+mod thresholds;
 
 use std::{
     net::{IpAddr, SocketAddr},

@@ -79,6 +79,10 @@ pub struct Metrics {
     pub tracked_sources: Gauge,
     /// Sources that the detector gave up for want of room.
     pub evicted_sources: Counter,
+    /// Attempts to targets that there was no room to watch for floods.
+    pub unwatched_attempts: Counter,
+    /// 1 while the circuit breaker is open.
+    pub breaker_open: Gauge,
     interface_up: Family<InterfaceLabels, Gauge>,
     interface_mode: Family<ModeLabels, Gauge>,
     /// Attachments that fell back to generic mode.
@@ -117,6 +121,8 @@ impl Default for Metrics {
             source_records_over_budget: Gauge::default(),
             tracked_sources: Gauge::default(),
             evicted_sources: Counter::default(),
+            unwatched_attempts: Counter::default(),
+            breaker_open: Gauge::default(),
             interface_up: Family::default(),
             interface_mode: Family::default(),
             native_fallbacks: Counter::default(),
@@ -181,6 +187,16 @@ impl Metrics {
             "evicted_sources",
             "Sources that the detector gave up for want of room",
             self.evicted_sources.clone(),
+        );
+        r.register(
+            "unwatched_attempts",
+            "Attempts to targets that there was no room to watch for floods",
+            self.unwatched_attempts.clone(),
+        );
+        r.register(
+            "circuit_breaker_open",
+            "1 while nobody new is blocked, because too many were",
+            self.breaker_open.clone(),
         );
         r.register("interface_up", "1 while the program is attached", self.interface_up.clone());
         r.register("interface_mode", "1 for the XDP mode in use", self.interface_mode.clone());
