@@ -8,12 +8,12 @@ use tcpcap_common::wire::{
 use super::*;
 
 /// An Ethernet frame with a TCP header of 20 bytes in it.
-fn frame((from, from_port): ([u8; 4], u16), (to, to_port): ([u8; 4], u16), flags: u8, seq: u32) -> Vec<u8> {
+fn frame((from, from_port): ([u8; 4], u16), (to, to_port): ([u8; 4], u16), flags: u8, seq: u32, ack: u32) -> Vec<u8> {
     let mut frame = vec![0; 12];
     frame.extend([8, 0, 0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
     frame.extend(from.into_iter().chain(to));
     frame.extend(from_port.to_be_bytes().into_iter().chain(to_port.to_be_bytes()));
-    frame.extend(seq.to_be_bytes().into_iter().chain([0; 4]));
+    frame.extend(seq.to_be_bytes().into_iter().chain(ack.to_be_bytes()));
     frame.extend([0x50, flags, 255, 255, 0, 0, 0, 0]);
     frame
 }
@@ -27,8 +27,37 @@ fn sensor() -> Sensor {
 }
 
 fn see(sensor: &mut Sensor, from: ([u8; 4], u16), to: ([u8; 4], u16), flags: u8, seq: u32) -> (End, Option<Sighting>) {
-    let (network, segment) = wire::parse(&frame(from, to, flags, seq)).unwrap();
+    acknowledge(sensor, from, to, flags, seq, 0)
+}
+
+fn acknowledge(
+    sensor: &mut Sensor,
+    from: ([u8; 4], u16),
+    to: ([u8; 4], u16),
+    flags: u8,
+    seq: u32,
+    ack: u32,
+) -> (End, Option<Sighting>) {
+    let (network, segment) = wire::parse(&frame(from, to, flags, seq, ack)).unwrap();
     sensor.see(&network, &segment, &[])
+}
+
+/// What both sides say of one connection, and what is sighted. `true` is the source's.
+fn talk(strays: bool, segments: &[(bool, u8, u32, u32)]) -> Vec<SightingKind> {
+    let own = Own { networks: vec!["10.0.0.0/24".parse().unwrap()], ..Own::default() };
+    let mut sensor = Sensor::new(own, strays);
+    let (source, host) = ((SOURCE, 1000), (HOST, 80));
+    let said = segments.iter().filter_map(|&(theirs, flags, seq, ack)| {
+        let (from, to) = if theirs { (source, host) } else { (host, source) };
+        let sighting = acknowledge(&mut sensor, from, to, flags, seq, ack).1?;
+        let (at, by) = (Addr::from(IpAddr::from(HOST)), Addr::from(IpAddr::from(SOURCE)));
+        assert_eq!((sighting.from, sighting.to, sighting.to_port), (by, at, 80), "whoever sends it");
+        Some(match sighting.kind {
+            SightingKind::Attempt(_) => SightingKind::Attempt(Marks::default()),
+            kind => kind,
+        })
+    });
+    said.collect()
 }
 
 /// Plays (second, flags, sequence number) from the source's port 1000 to the host's port 80; returns the ends.
@@ -146,4 +175,96 @@ fn handshakes_that_give_way_are_counted() {
     sensor.tick(Time::from_secs(100));
     see(&mut sensor, (SOURCE, 1000), (HOST, 80), SYN, 1);
     assert_eq!(sensor.displaced(), before, "nobody waits that long");
+}
+
+const THEIRS: bool = true;
+const OURS: bool = false;
+const TRIED: SightingKind = SightingKind::Attempt(Marks { tool: None, stack: 0 });
+const STRAY: SightingKind = SightingKind::Stray { refused: true };
+
+#[test]
+fn our_own_answers_say_what_became_of_an_attempt() {
+    let completed = |unanswered| SightingKind::Completion { unanswered };
+    for (what, segments, sighted) in [
+        (
+            "a handshake",
+            &[(THEIRS, SYN, 7, 0), (OURS, SYN | ACK, 90, 8), (THEIRS, ACK, 8, 91)][..],
+            &[TRIED, completed(false)][..],
+        ),
+        (
+            "an ACK that does not fit the answer",
+            &[(THEIRS, SYN, 7, 0), (OURS, SYN | ACK, 90, 8), (THEIRS, ACK, 8, 17)],
+            &[TRIED],
+        ),
+        (
+            "refused, once",
+            &[(THEIRS, SYN, 7, 0), (OURS, RST | ACK, 0, 8), (OURS, RST | ACK, 0, 8)],
+            &[TRIED, SightingKind::Refusal],
+        ),
+        (
+            "refused, then acknowledged",
+            &[(THEIRS, SYN, 7, 0), (OURS, RST | ACK, 0, 8), (THEIRS, ACK, 8, 1)],
+            &[TRIED, SightingKind::Refusal],
+        ),
+        ("a RST of something else", &[(THEIRS, SYN, 7, 0), (OURS, RST | ACK, 0, 800_000)], &[TRIED]),
+        (
+            "answered and given up",
+            &[(THEIRS, SYN, 7, 0), (OURS, SYN | ACK, 90, 8), (OURS, RST | ACK, 91, 8)],
+            &[TRIED, SightingKind::Refusal],
+        ),
+        (
+            "another answer to the same SYN",
+            &[(THEIRS, SYN, 7, 0), (OURS, SYN | ACK, 90, 8), (OURS, SYN | ACK, 5000, 8), (THEIRS, ACK, 8, 5001)],
+            &[TRIED, completed(false)],
+        ),
+        ("an ACK of nothing, refused", &[(THEIRS, ACK, 8, 7), (OURS, RST, 7, 0)], &[STRAY]),
+        ("backscatter, refused", &[(THEIRS, SYN | ACK, 8, 7), (OURS, RST, 7, 0)], &[]),
+        ("a connection of ours, given up", &[(OURS, SYN, 6, 0), (THEIRS, SYN | ACK, 8, 7), (OURS, RST, 7, 0)], &[]),
+    ] {
+        assert_eq!(talk(false, segments), sighted, "{what}");
+    }
+}
+
+#[test]
+fn an_attempt_that_went_unanswered_while_others_were_answered_is_told_so() {
+    let mut sensor = sensor();
+    see(&mut sensor, (SOURCE, 1), (HOST, 80), SYN, 7);
+    assert_eq!(
+        see(&mut sensor, (SOURCE, 1), (HOST, 80), ACK, 8).1.unwrap().kind,
+        SightingKind::Completion { unanswered: false }
+    );
+    assert!(!sensor.sees_answers());
+    acknowledge(&mut sensor, (HOST, 80), (SOURCE, 2), RST | ACK, 0, 0);
+    assert!(sensor.sees_answers());
+    see(&mut sensor, (SOURCE, 3), (HOST, 80), SYN, 7);
+    assert_eq!(
+        see(&mut sensor, (SOURCE, 3), (HOST, 80), ACK, 8).1.unwrap().kind,
+        SightingKind::Completion { unanswered: true }
+    );
+}
+
+#[test]
+fn a_stray_is_told_of_once_and_only_where_strays_are_looked_for() {
+    let stray = SightingKind::Stray { refused: false };
+    let segments = &[(THEIRS, ACK, 8, 7), (THEIRS, ACK, 8, 7), (THEIRS, ACK | FIN, 8, 7)];
+    assert_eq!(talk(true, segments), [stray]);
+    assert_eq!(talk(false, segments), []);
+    // Connections that were seen to begin, on either side, and those that we take part in.
+    for known in [
+        &[(THEIRS, SYN, 7, 0), (OURS, SYN | ACK, 90, 8), (THEIRS, ACK, 8, 91), (THEIRS, ACK, 9, 91)][..],
+        &[(OURS, SYN, 6, 0), (THEIRS, SYN | ACK, 8, 7), (OURS, ACK, 7, 9), (THEIRS, ACK, 9, 8)],
+        &[(OURS, ACK, 7, 9), (THEIRS, ACK, 9, 8)],
+    ] {
+        assert!(!talk(true, known).contains(&stray), "{known:?}");
+    }
+}
+
+#[test]
+fn a_storm_of_retransmissions_is_one_attempt() {
+    let mut sensor = sensor();
+    let seen = (0..10_000u64).filter(|i| {
+        sensor.tick(Time::ZERO + Duration::from_millis(10 * i));
+        see(&mut sensor, (SOURCE, 1000), (HOST, 80), SYN, 7).1.is_some()
+    });
+    assert_eq!(seen.count(), 1);
 }
