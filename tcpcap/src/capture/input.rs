@@ -1,14 +1,15 @@
 //! The bytes of a file, decompressed where need be.
 
 use std::{
-    cell::RefCell,
-    fs::File,
+    cell::{Cell, RefCell},
     io::{self, BufRead as _, BufReader, Read},
-    path::Path,
     rc::Rc,
 };
 
 use flate2::bufread::MultiGzDecoder;
+
+/// How much is asked of a file at once.
+const CHUNK: usize = 1 << 16;
 
 /// What kept the rest of a file from being read. Set once, by [`Input`].
 pub(super) type Problem = Rc<RefCell<Option<io::Error>>>;
@@ -20,14 +21,31 @@ pub(super) struct Input {
     /// Bytes taken out again to look at them.
     looked_at: Vec<u8>,
     pub(super) problem: Problem,
+    /// How many bytes have been taken from the file, before decompression.
+    pub(super) taken: Rc<Cell<u64>>,
+}
+
+/// Counts what is read through it.
+struct Counted<R> {
+    from: R,
+    taken: Rc<Cell<u64>>,
+}
+
+impl<R: Read> Read for Counted<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let len = self.from.read(out)?;
+        self.taken.set(self.taken.get() + len as u64);
+        Ok(len)
+    }
 }
 
 impl Input {
-    pub(super) fn open(path: &Path) -> io::Result<Self> {
-        let mut file = BufReader::new(File::open(path)?);
+    pub(super) fn of(from: impl Read + 'static) -> io::Result<Self> {
+        let taken = Rc::new(Cell::new(0));
+        let mut file = BufReader::with_capacity(CHUNK, Counted { from, taken: Rc::clone(&taken) });
         let is_gzip = file.fill_buf()?.starts_with(&[0x1f, 0x8b]);
         let bytes: Box<dyn Read> = if is_gzip { Box::new(MultiGzDecoder::new(file)) } else { Box::new(file) };
-        Ok(Self { bytes, looked_at: Vec::new(), problem: Problem::default() })
+        Ok(Self { bytes, looked_at: Vec::new(), problem: Problem::default(), taken })
     }
 
     /// The first `N` bytes, which stay to be read; fewer if the file has fewer.

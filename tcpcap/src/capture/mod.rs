@@ -2,7 +2,9 @@
 
 mod input;
 pub mod link;
+mod origin;
 mod reader;
 
 pub use link::LinkType;
+pub use origin::Origin;
 pub use reader::{Capture, Damage, Packet};

@@ -1,9 +1,6 @@
 //! Packets out of a capture file, one after the other.
 
-use std::{
-    fmt, fs,
-    path::{Path, PathBuf},
-};
+use std::{cell::Cell, fmt, rc::Rc};
 
 use pcap_parser::{
     Block, InterfaceDescriptionBlock, LegacyPcapReader, Linktype, PcapBlockOwned, PcapError, PcapNGReader,
@@ -12,8 +9,9 @@ use pcap_parser::{
 use tcpcap_core::Time;
 
 use super::{
-    LinkType,
+    LinkType, Origin,
     input::{Input, Problem},
+    origin::unreadable,
 };
 use crate::failure::Failure;
 
@@ -44,8 +42,8 @@ pub struct Packet<'a> {
 /// Where a file stops making sense. Everything before has been read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// The file.
-    pub path: PathBuf,
+    /// The file's name.
+    pub name: String,
     /// Byte offset, after decompression.
     pub offset: usize,
     /// What is wrong there.
@@ -54,34 +52,28 @@ pub struct Damage {
 
 impl fmt::Display for Damage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: byte {}: {}", self.path.display(), self.offset, self.what)
+        write!(f, "{}: byte {}: {}", self.name, self.offset, self.what)
     }
 }
 
 /// An open capture file.
 pub struct Capture {
-    path: PathBuf,
+    name: String,
     blocks: Box<dyn PcapReaderIterator>,
     problem: Problem,
+    taken: Rc<Cell<u64>>,
     decoder: Decoder,
 }
 
 impl Capture {
-    /// Opens a file and reads its header.
+    /// Begins with a file: reads its header.
     ///
     /// # Errors
     /// It cannot be read, or is no capture.
-    pub fn open(path: &Path) -> Result<Self, Failure> {
-        let name = path.display();
-        let unreadable = |e| Failure::failed(format!("cannot read {name}: {e}"), "check the path and its permissions");
-        if !fs::metadata(path).map_err(unreadable)?.is_file() {
-            return Err(Failure::failed(
-                format!("{name} is no file"),
-                "replay may read a capture twice, so not from a pipe: write it to a file first",
-            ));
-        }
-        let mut input = Input::open(path).map_err(unreadable)?;
-        let problem = input.problem.clone();
+    pub fn open(origin: &Origin) -> Result<Self, Failure> {
+        let name = &origin.name;
+        let mut input = origin.open().and_then(Input::of).map_err(|e| unreadable(name, &e))?;
+        let (problem, taken) = (input.problem.clone(), Rc::clone(&input.taken));
         let magic = input.peek::<4>();
         let blocks: Result<Box<dyn PcapReaderIterator>, _> = match magic[..] {
             [] => return Err(Failure::failed(format!("{name} is empty"), REMEDY)),
@@ -89,13 +81,19 @@ impl Capture {
             _ => LegacyPcapReader::new(BUFFER, input).map(|r| Box::new(r) as _),
         };
         match blocks {
-            Ok(blocks) => Ok(Self { path: path.to_owned(), blocks, problem, decoder: Decoder::default() }),
+            Ok(blocks) => Ok(Self { name: name.clone(), blocks, problem, taken, decoder: Decoder::default() }),
             Err(PcapError::HeaderNotRecognized) => {
                 let magic: Vec<_> = magic.iter().map(|b| format!("{b:02x}")).collect();
                 Err(Failure::failed(format!("{name} is no capture: it begins with {}", magic.join(" ")), REMEDY))
             }
             Err(_) => Err(Failure::failed(format!("{name} is no capture: its header is cut short or damaged"), REMEDY)),
         }
+    }
+
+    /// How many bytes have been taken from the file, before decompression, now and later.
+    #[must_use]
+    pub fn taken(&self) -> Rc<Cell<u64>> {
+        Rc::clone(&self.taken)
     }
 
     /// Hands every packet to `take`, until it fails or the file ends; returns where the file is damaged, if it is.
@@ -115,7 +113,7 @@ impl Capture {
                     }
                     Err(Stop::Failed(e)) => return Err(e),
                     Err(Stop::Unreadable(cause)) => {
-                        let cause = format!("{}: {cause}", self.path.display());
+                        let cause = format!("{}: {cause}", self.name);
                         return Err(Failure::failed(cause, UNREADABLE_REMEDY).into());
                     }
                     Err(Stop::Damaged(what)) => what,
@@ -136,7 +134,7 @@ impl Capture {
                 },
                 Err(_) => "a block that contradicts itself".to_owned(),
             };
-            return Ok(Some(Damage { offset: self.blocks.consumed(), what, path: self.path }));
+            return Ok(Some(Damage { offset: self.blocks.consumed(), what, name: self.name }));
         }
     }
 

@@ -1,16 +1,16 @@
 //! `tcpcap replay`: captures through the detector, with no privileges and no kernel.
 //!
 //! Every file is opened before anything is read, so that a wrong name is told at once. The files are one stream in the
-//! order given. Findings go to standard output; what is to be said about the files goes to standard error.
+//! order given; standard input is one of them if it is named `-`. Findings go to standard output; what is to be said about the files goes to standard error.
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal as _, Write};
 
 use tcpcap_core::{Own, Verdict};
 
 use crate::{
-    capture::{Capture, Packet},
+    capture::{Capture, Origin, Packet},
     failure::Failure,
-    replay::{Basis, Inference, Output, Player, Summary},
+    replay::{Basis, Inference, Output, Player, Progress, Summary},
     settings::{ReplayArgs, ReplaySettings},
 };
 
@@ -41,19 +41,15 @@ impl From<io::Error> for Abort {
 /// A file cannot be read, is no capture, or is damaged; then what could be read of it has been replayed.
 pub fn run(args: ReplayArgs) -> Result<(), Failure> {
     let mut settings = args.resolve()?;
-    for file in &settings.files {
-        Capture::open(file)?;
-    }
+    let mut captures = open(&settings)?;
     if settings.own.networks.is_empty() {
-        infer(&mut settings)?;
+        infer(&captures, &mut settings.own)?;
     }
-    match replay(&settings) {
+    let number = captures.len();
+    match replay(&mut captures, &settings) {
         Ok(0) => Ok(()),
         Ok(damaged) => Err(Failure::failed(
-            format!(
-                "{damaged} of {} captures damaged: what stands before the damage was replayed",
-                settings.files.len()
-            ),
+            format!("{damaged} of {number} captures damaged: what stands before the damage was replayed"),
             "capture again, or take it as it is",
         )),
         Err(Abort::Failed(failure)) => Err(failure),
@@ -65,23 +61,62 @@ pub fn run(args: ReplayArgs) -> Result<(), Failure> {
     }
 }
 
-/// Plays every file; returns how many are damaged.
-fn replay(settings: &ReplaySettings) -> Result<usize, Abort> {
+/// A capture that can be read, and what has been begun of it if it can be read only once.
+type Opened = (Origin, Option<Capture>);
+
+/// Opens every capture. A stream is kept where it has to be read twice, for the sake of own addresses.
+fn open(settings: &ReplaySettings) -> Result<Vec<Opened>, Failure> {
+    let mut origins = settings.files.iter().map(|file| Origin::named(file)).collect::<Result<Vec<_>, _>>()?;
+    if origins.iter().filter(|origin| origin.is_stream()).count() > 1 {
+        return Err(Failure::usage("standard input is named twice, and can be read once", "name `-` once"));
+    }
+    if settings.own.networks.is_empty() {
+        origins.iter_mut().try_for_each(Origin::keep)?;
+    }
+    let begun = |origin: Origin| {
+        let capture = Capture::open(&origin)?;
+        let capture = origin.is_stream().then_some(capture);
+        Ok((origin, capture))
+    };
+    origins.into_iter().map(begun).collect()
+}
+
+/// How many bytes all of them have, if that is known.
+fn size(captures: &[Opened]) -> Option<u64> {
+    captures.iter().map(|(origin, _)| origin.size()).sum()
+}
+
+/// Plays every capture; returns how many are damaged.
+fn replay(captures: &mut [Opened], settings: &ReplaySettings) -> Result<usize, Abort> {
     let ReplaySettings { own, judging, .. } = settings;
+    let mut progress = Progress::of("replaying", size(captures));
+    let shares_terminal = io::stdout().is_terminal();
     let mut output = Output::new(settings.output, BufWriter::new(io::stdout().lock()));
     let mut player = Player::new(own.clone(), judging.allow.clone(), &judging.engine());
     let mut verdicts = Vec::new();
     let mut damaged = 0;
-    for file in &settings.files {
-        let damage = Capture::open(file)?.read(&mut |packet| {
+    for (origin, begun) in captures {
+        let capture = begun.take().map_or_else(|| Capture::open(origin), Ok)?;
+        let taken = capture.taken();
+        let damage = capture.read(&mut |packet| {
             player.play(&packet, &mut verdicts);
-            write_out(&mut output, &mut verdicts)
+            progress.packet(taken.get());
+            match verdicts.is_empty() {
+                true => Ok(()),
+                false if shares_terminal => progress.aside(|| {
+                    write_out(&mut output, &mut verdicts)?;
+                    Ok(output.flush()?)
+                }),
+                false => write_out(&mut output, &mut verdicts),
+            }
         })?;
+        progress.next_file(taken.get());
         if let Some(damage) = damage {
             damaged += 1;
-            eprintln!("warning: {damage}");
+            progress.aside(|| eprintln!("warning: {damage}"));
         }
     }
+    drop(progress);
     let summary = player.finish(&mut verdicts);
     write_out(&mut output, &mut verdicts)?;
     output.summary(&summary)?;
@@ -116,20 +151,25 @@ fn warn_of(summary: &Summary) {
     }
 }
 
-/// Adds the own addresses that the files suggest, and says so.
-fn infer(settings: &mut ReplaySettings) -> Result<(), Failure> {
+/// Adds the own addresses that the captures suggest, and says so.
+fn infer(captures: &[Opened], own: &mut Own) -> Result<(), Failure> {
     let mut inference = Inference::default();
-    for file in &settings.files {
+    let mut progress = Progress::of("looking for own addresses", size(captures));
+    for (origin, _) in captures {
+        let capture = Capture::open(origin)?;
+        let taken = capture.taken();
         // Damage is told of when it is replayed.
-        Capture::open(file)?.read(&mut |packet: Packet<'_>| {
+        capture.read(&mut |packet: Packet<'_>| {
+            progress.packet(taken.get());
             if let Ok((network, segment)) = packet.link.parse(packet.frame) {
                 inference.see(&network, &segment);
             }
             Ok::<_, Failure>(())
         })?;
+        progress.next_file(taken.get());
     }
+    drop(progress);
     let (addresses, basis) = inference.finish();
-    let own = &mut settings.own;
     own.addresses = addresses.into_iter().filter(|ip| !own.except.iter().any(|n| n.contains(ip))).collect();
     eprintln!("{}", inferred(own, basis));
     Ok(())

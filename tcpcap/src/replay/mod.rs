@@ -3,7 +3,9 @@
 mod infer;
 mod output;
 mod player;
+mod progress;
 
 pub use infer::{Basis, Inference};
 pub use output::{Format, Output};
 pub use player::{Player, Summary};
+pub use progress::Progress;

@@ -137,6 +137,14 @@ impl<W: Write> Output<W> {
         self.out.flush()
     }
 
+    /// Writes out what is still in a buffer.
+    ///
+    /// # Errors
+    /// Those of the writer.
+    pub fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+
     fn json(&mut self, line: &Line<'_>) -> io::Result<()> {
         serde_json::to_writer(&mut self.out, line)?;
         writeln!(self.out)

@@ -4,8 +4,9 @@ use std::{
     fs,
     io::Write as _,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Output, Stdio},
     sync::atomic::{AtomicU32, Ordering},
+    thread,
 };
 
 use tcpcap_lab::frame::{Frame, flag};
@@ -162,7 +163,29 @@ pub fn replay(files: &[Vec<u8>], args: &[&str]) -> Said {
 
 /// Runs `tcpcap replay`.
 pub fn run(args: &[&str]) -> Said {
-    let output = Command::new(env!("CARGO_BIN_EXE_tcpcap")).arg("replay").args(args).output().unwrap();
+    piped(args, Vec::new())
+}
+
+/// Runs `tcpcap replay` with these bytes coming through a pipe to its standard input.
+pub fn piped(args: &[&str], bytes: Vec<u8>) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcap"));
+    command.arg("replay").args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().unwrap();
+    let mut stdin = child.stdin.take().unwrap();
+    // Who does not read it all, does not have to.
+    let writer = thread::spawn(move || stdin.write_all(&bytes).is_ok());
+    let output = child.wait_with_output().unwrap();
+    writer.join().unwrap();
+    said(output)
+}
+
+/// Runs `tcpcap replay` with its standard input redirected from a file.
+pub fn redirected(args: &[&str], file: &Path) -> Said {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tcpcap"));
+    said(command.arg("replay").args(args).stdin(fs::File::open(file).unwrap()).output().unwrap())
+}
+
+fn said(output: Output) -> Said {
     Said {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),

@@ -1,6 +1,7 @@
 //! The real binary over captures that it is given here: what it finds, what it says, and how it exits.
 
 mod captures;
+mod stdin;
 
 use captures::{
     CLIENT, Classic, HOST, Packet, SCANNER, Temporary, gzip, honest, pcapng, replay, run, scan, unanswered_scan,

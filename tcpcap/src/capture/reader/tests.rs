@@ -1,4 +1,9 @@
-use std::{fs, io::Write as _, sync::atomic::AtomicU32, sync::atomic::Ordering};
+use std::{
+    fs,
+    io::Write as _,
+    path::PathBuf,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use super::*;
 
@@ -19,7 +24,7 @@ impl Temporary {
 
     fn read(&self) -> Result<Read, Failure> {
         let mut packets = Vec::new();
-        let damage = Capture::open(&self.0)?.read(&mut |packet: Packet<'_>| {
+        let damage = Capture::open(&Origin::named(&self.0)?)?.read(&mut |packet: Packet<'_>| {
             packets.push((packet.time, packet.frame.to_vec()));
             Ok::<_, Failure>(())
         })?;
