@@ -50,6 +50,8 @@ pub struct Player {
     protected: Protected,
     polled: Time,
     sources: HashSet<Source>,
+    /// The last of them that was seen.
+    noted: Option<Source>,
     summary: Summary,
 }
 
@@ -67,6 +69,7 @@ impl Player {
             protected,
             polled: Time::ZERO,
             sources: HashSet::new(),
+            noted: None,
             summary: Summary::default(),
         }
     }
@@ -86,7 +89,10 @@ impl Player {
                 self.summary.attempts += u64::from(end == End::Attempt);
                 self.summary.probes += u64::from(end == End::Probe);
                 if let Some(sighting) = sighting {
-                    self.note_source(sighting.source);
+                    // Whoever completes something has been noted for his attempt.
+                    if end != End::Completion {
+                        self.note_source(sighting.source);
+                    }
                     self.engine.see(&sighting, &self.protected, out);
                 }
             }
@@ -124,6 +130,10 @@ impl Player {
     }
 
     fn note_source(&mut self, source: Source) {
+        // A scanner's attempts come one after the other.
+        if self.noted.replace(source) == Some(source) {
+            return;
+        }
         if self.sources.len() < MAX_SOURCES {
             self.sources.insert(source);
         } else if !self.sources.contains(&source) {

@@ -20,7 +20,7 @@ impl Progress {
     #[must_use]
     pub fn of(what: &'static str, bytes: Option<u64>) -> Self {
         let bar = bytes.filter(|_| stderr().is_terminal()).map(|bytes| {
-            let template = "{prefix} {bar:30} {percent:>3} % of {total_bytes}, {eta} to go";
+            let template = "{prefix} {wide_bar} {percent:>3} % of {total_bytes}, {eta} to go";
             let style = ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar());
             ProgressBar::new(bytes).with_style(style).with_prefix(what)
         });
