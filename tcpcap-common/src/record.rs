@@ -33,7 +33,7 @@ pub mod map {
 /// A prefix length in the key of a longest-prefix trie: IPv4 lies below `::ffff:0:0/96`.
 pub const V4_PREFIX_OFFSET: u32 = 96;
 
-/// Slots of pending handshakes, a power of two. At 16 bytes each 4 MiB; under a flood of a million forged SYNs a
+/// Slots of pending handshakes, a power of two. At 24 bytes each 6 MiB; under a flood of a million forged SYNs a
 /// second a slot survives a quarter of a second, longer than most round trips.
 pub const PENDING_SLOTS: u32 = 1 << 18;
 
@@ -103,6 +103,10 @@ pub struct Source {
     pub completions: u64,
     /// Probes and tiny fragments.
     pub probes: u64,
+    /// Attempts that this host refused, as far as its answers are in view.
+    pub refusals: u64,
+    /// Segments with ACK of no known connection: told by this host's answer or by the flow's absence.
+    pub strays: u64,
     /// Events that were not sent because the source or the CPU was over budget.
     pub events_withheld: u64,
     /// Start of the second that `events` counts in.
@@ -117,14 +121,27 @@ pub struct Source {
 pub struct Pending {
     /// When the SYN was last seen.
     pub time: u64,
-    /// Upper half of the flow's hash; the lowest bit ([`PENDING_REPORTED`]) is not part of it.
+    /// Upper half of the flow's hash.
     pub tag: u32,
     /// The SYN's sequence number.
     pub seq: u32,
+    /// The acknowledgement number that our SYN-ACK asks for, once one has left.
+    pub expected: u32,
+    /// Bits of [`pending`].
+    pub state: u32,
 }
 
-/// Bit of [`Pending::tag`]: the attempt was reported to userspace, so its completion must be too.
-pub const PENDING_REPORTED: u32 = 1;
+/// Bits of [`Pending::state`].
+pub mod pending {
+    /// The attempt was reported to userspace, so what becomes of it must be too.
+    pub const REPORTED: u32 = 1;
+    /// Our answers were in view when the SYN came: whether there was one can be told.
+    pub const IN_VIEW: u32 = 2;
+    /// A SYN-ACK of ours has left.
+    pub const ANSWERED: u32 = 4;
+    /// A RST of ours has left.
+    pub const REFUSED: u32 = 8;
+}
 
 /// What happened.
 pub mod kind {
@@ -136,6 +153,13 @@ pub mod kind {
     pub const PROBE: u8 = 3;
     /// A first fragment too short for a TCP header. Its event knows ports and sequence number, and nothing behind them.
     pub const FRAGMENT: u8 = 4;
+    /// A handshake completed as far as its source goes, and no answer of ours was seen to leave.
+    pub const UNANSWERED_COMPLETION: u8 = 5;
+    /// This host refused an attempt. The ends are the attempt's, everything else is of our RST.
+    pub const REFUSAL: u8 = 6;
+    /// This host answered that it knows of no such connection. The ends are those of the segment that it answered,
+    /// everything else is of our RST.
+    pub const STRAY_REFUSED: u8 = 7;
 }
 
 /// Longest TCP options there can be: a header of 60 bytes less the 20 fixed ones.
@@ -163,7 +187,7 @@ pub struct Event {
     pub window: u16,
     /// IPv4 identification, host order; 0 for IPv6.
     pub ip_id: u16,
-    /// Index of the interface it came in by.
+    /// Index of the interface it came in or left by.
     pub interface: u32,
     /// One of the [`kind`] codes.
     pub kind: u8,
@@ -203,6 +227,8 @@ pub mod setting {
     pub const HAS_ALLOWED: u32 = 2;
     /// The trie of own networks is not empty.
     pub const HAS_OWN_NETWORKS: u32 = 4;
+    /// Our answers are in view: every watched interface has the program on its way out, too.
+    pub const EGRESS_VIEW: u32 = 8;
 }
 
 /// A CPU's own memory: what it has spent of its budgets in this second, and the segment it is accounting for.
@@ -239,9 +265,9 @@ macro_rules! layout {
 }
 
 layout!(Block, 48: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, scope @ 44);
-layout!(Source, 72: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
-    events_withheld @ 48, window_start @ 56, events @ 64);
-layout!(Pending, 16: time @ 0, tag @ 8, seq @ 12);
+layout!(Source, 88: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
+    refusals @ 48, strays @ 56, events_withheld @ 64, window_start @ 72, events @ 80);
+layout!(Pending, 24: time @ 0, tag @ 8, seq @ 12, expected @ 16, state @ 20);
 layout!(Event, 104: time @ 0, from @ 8, to @ 24, seq @ 40, ack @ 44, from_port @ 48, to_port @ 50, window @ 52,
     ip_id @ 54, interface @ 56, kind @ 60, flags @ 61, ttl @ 62, options_len @ 63, options @ 64);
 layout!(Settings, 48: seed @ 0, ipv6_mask @ 16, flags @ 32, source_events_per_s @ 36, cpu_events_per_s @ 40,

@@ -124,6 +124,16 @@ counted! {
     AllowedOverBlock = "allowed_over_block",
     /// A packet of a source whose block had expired and had not been swept yet.
     BlockExpired = "block_expired",
+    /// A SYN-ACK of ours left that answers a pending attempt. Each attempt once.
+    Accepted = "accepted",
+    /// A RST of ours left that refuses a pending attempt. Each attempt once.
+    Refused = "refused",
+    /// A RST of ours left that answers a segment of no connection.
+    StrayRefused = "stray_refused",
+    /// A completion of an attempt that no answer of ours was seen to leave for.
+    UnansweredCompletion = "unanswered_completion",
+    /// An ACK that fits an attempt, but not what we answered to it. It completes nothing.
+    MismatchedCompletion = "mismatched_completion",
     /// Bytes of the dropped packets.
     DroppedBytes = "dropped_bytes",
 }

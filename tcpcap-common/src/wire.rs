@@ -422,6 +422,24 @@ pub unsafe fn copy_options(start: usize, end: usize, options: OptionsAt, out: &m
     options.len
 }
 
+/// A whole Ethernet frame at once.
+///
+/// # Errors
+/// The [`End`] of a frame that is no TCP segment.
+///
+/// # Safety
+/// `start..end` is readable memory.
+#[inline(always)]
+pub unsafe fn headers(start: usize, end: usize) -> Result<(Network, Segment), End> {
+    // SAFETY: the caller vouches for `start..end`.
+    unsafe {
+        let link = link(start, end)?;
+        let network = network(start, end, link)?;
+        let segment = transport(start, end, &network)?;
+        Ok((network, segment))
+    }
+}
+
 /// A whole Ethernet frame at once, for userspace.
 ///
 /// # Errors
@@ -429,12 +447,7 @@ pub unsafe fn copy_options(start: usize, end: usize, options: OptionsAt, out: &m
 pub fn parse(frame: &[u8]) -> Result<(Network, Segment), End> {
     let (start, end) = span(frame);
     // SAFETY: `start..end` is the slice.
-    unsafe {
-        let link = link(start, end)?;
-        let network = network(start, end, link)?;
-        let segment = transport(start, end, &network)?;
-        Ok((network, segment))
-    }
+    unsafe { headers(start, end) }
 }
 
 /// The addresses of a slice's ends, as the functions here take them.

@@ -1,4 +1,5 @@
-//! The XDP program: parse → lookup → account → verdict, and one exit that tallies.
+//! The XDP program: parse → lookup → account → verdict, and one exit that tallies. Beside it, [`egress`] looks at what
+//! leaves.
 //!
 //! Mechanism, no policy: no threshold stands here. It fails open: what it cannot read passes, under a name. Only a
 //! source that userspace has listed is ever dropped, and an allowed one not even then.
@@ -7,7 +8,9 @@
 #![allow(missing_docs, clippy::needless_pass_by_value, reason = "as the entry points' macro makes them")]
 
 mod account;
+mod budget;
 mod count;
+mod egress;
 mod maps;
 mod pending;
 
@@ -28,7 +31,7 @@ use tcpcap_common::{
     wire::{self, Kind},
 };
 
-/// A packet's linear part, where the headers are, and its whole length.
+/// A packet's linear part, where the headers are, its whole length, and where it came in or leaves.
 struct Packet {
     start: usize,
     end: usize,
@@ -103,14 +106,17 @@ fn inspect(packet: &Packet) -> End {
     let seen = match kind {
         Kind::Reply => return End::Reply,
         Kind::Segment => match pending::complete(&network, &segment, settings) {
-            Some(reported) => Seen { kind: kind::COMPLETION, attempt_reported: reported },
+            Some(done) => {
+                let kind = if done.unanswered { kind::UNANSWERED_COMPLETION } else { kind::COMPLETION };
+                Seen { kind, attempt_reported: done.reported }
+            }
             None => return End::Segment,
         },
         Kind::Attempt => Seen { kind: kind::ATTEMPT, attempt_reported: false },
         Kind::Probe => Seen { kind: kind::PROBE, attempt_reported: false },
         Kind::TinyFragment => Seen { kind: kind::FRAGMENT, attempt_reported: false },
     };
-    match account::note_down(packet, &network, &segment, source, seen) {
+    match account::note_down(packet.interface, &network, &segment, source, seen) {
         Some(cpu) => account::account(packet, cpu, settings),
         // An array of one: always there.
         None => End::NotOwn,

@@ -1,13 +1,18 @@
-//! Pending handshakes: a SYN writes its flow's slot, the ACK that fits clears it.
+//! Pending handshakes: a SYN writes its flow's slot, our answer is noted in it, the ACK that fits clears it.
 
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
-    record::{COMPLETION_WINDOW, PENDING_REPORTED, PENDING_SLOTS, Pending, RETRANSMISSION_NS, Settings},
+    record::{
+        COMPLETION_WINDOW, PENDING_SLOTS, Pending, RETRANSMISSION_NS, Settings,
+        pending::{ANSWERED, IN_VIEW, REFUSED, REPORTED},
+        setting,
+    },
+    tally::Note,
     wire::{Network, Segment},
 };
 
-use crate::maps::PENDING;
+use crate::{count, maps::PENDING};
 
 /// A flow's slot, and the tag that says that the slot is the flow's.
 pub struct Slot {
@@ -25,7 +30,7 @@ impl Slot {
         )]
         let (low, high) = (hash as u32, (hash >> 32) as u32);
         let pending = PENDING.get_ptr_mut(low & (PENDING_SLOTS - 1))?;
-        Some(Self { pending, tag: high & !PENDING_REPORTED })
+        Some(Self { pending, tag: high })
     }
 
     /// What the slot holds of this flow. Another CPU may be writing it: the worst that comes of it is a wrong guess
@@ -34,7 +39,7 @@ impl Slot {
     fn held(&self) -> Option<Pending> {
         // SAFETY: a map value.
         let p = unsafe { *self.pending };
-        if p.time != 0 && p.tag & !PENDING_REPORTED == self.tag { Some(p) } else { None }
+        if p.time != 0 && p.tag == self.tag { Some(p) } else { None }
     }
 
     /// Whether this SYN was here before; renews its time if so.
@@ -53,23 +58,97 @@ impl Slot {
 
     /// Waits for the handshake's completion from now on.
     #[inline(always)]
-    pub fn wait(&self, seq: u32, now: u64, reported: bool) {
-        let tag = self.tag | if reported { PENDING_REPORTED } else { 0 };
+    pub fn wait(&self, seq: u32, now: u64, reported: bool, settings: &Settings) {
+        let in_view = settings.flags & setting::EGRESS_VIEW != 0;
+        let state = if reported { REPORTED } else { 0 } | if in_view { IN_VIEW } else { 0 };
         // SAFETY: a map value.
-        unsafe { *self.pending = Pending { time: now, tag, seq } };
+        unsafe { *self.pending = Pending { time: now, tag: self.tag, seq, expected: 0, state } };
+    }
+
+    /// Notes that a SYN-ACK with these numbers has left. One that comes again may bring another sequence number: a SYN
+    /// cookie changes with time.
+    #[inline(always)]
+    pub fn answer(&self, seq: u32, ack: u32) {
+        let Some(p) = self.held() else {
+            return;
+        };
+        if !follows(ack, p.seq) {
+            return;
+        }
+        // SAFETY: a map value.
+        unsafe {
+            (*self.pending).expected = seq.wrapping_add(1);
+            (*self.pending).state = p.state | ANSWERED;
+        }
+        if p.state & ANSWERED == 0 {
+            count::note(Note::Accepted);
+        }
+    }
+
+    /// Notes that a RST has left, with this acknowledgement number if it has one.
+    #[inline(always)]
+    pub fn refuse(&self, ack: Option<u32>) -> Refusal {
+        let Some(p) = self.held() else {
+            return Refusal::OfNothing;
+        };
+        if p.state & REFUSED != 0 || !ack.is_some_and(|ack| follows(ack, p.seq)) {
+            return Refusal::Known;
+        }
+        // SAFETY: a map value.
+        unsafe { (*self.pending).state = p.state | REFUSED };
+        Refusal::OfAttempt { reported: p.state & REPORTED != 0 }
     }
 }
 
-/// Whether a segment with ACK completes a handshake, and if so whether its attempt was reported. Nearly all of a
-/// host's traffic comes by here, and leaves for the price of one array read.
+/// What a RST of ours refuses.
+pub enum Refusal {
+    /// No attempt that is known.
+    OfNothing,
+    /// An attempt, for the first time.
+    OfAttempt { reported: bool },
+    /// A segment of a flow with an attempt that was refused before, or that it does not fit.
+    Known,
+}
+
+/// Whether a number follows a SYN's: at once, behind data that the SYN carried, or behind data that came first because
+/// the pure ACK was lost.
 #[inline(always)]
-pub fn complete(network: &Network, segment: &Segment, settings: &Settings) -> Option<bool> {
+fn follows(number: u32, syn: u32) -> bool {
+    number.wrapping_sub(syn.wrapping_add(1)) <= COMPLETION_WINDOW
+}
+
+/// A completed handshake.
+pub struct Completed {
+    /// Its attempt was reported.
+    pub reported: bool,
+    /// Our answer would have been seen, and was not.
+    pub unanswered: bool,
+}
+
+/// Whether a segment with ACK completes a handshake. Nearly all of a host's traffic comes by here, and leaves for the
+/// price of one array read.
+#[inline(always)]
+pub fn complete(network: &Network, segment: &Segment, settings: &Settings) -> Option<Completed> {
     let slot = Slot::of(&network.from, &network.to, segment.from_port, segment.to_port, settings)?;
     let p = slot.held()?;
-    if segment.seq.wrapping_sub(p.seq.wrapping_add(1)) > COMPLETION_WINDOW {
+    if !follows(segment.seq, p.seq) {
         return None;
+    }
+    let in_view = settings.flags & setting::EGRESS_VIEW != 0 && p.state & IN_VIEW != 0;
+    let unanswered = in_view && p.state & ANSWERED == 0;
+    if in_view {
+        // Whoever has not seen our answer can only guess its number, and where we have refused there is none.
+        let fits =
+            if unanswered { p.state & REFUSED == 0 } else { segment.ack.wrapping_sub(p.expected) <= COMPLETION_WINDOW };
+        if !fits {
+            count::note(Note::MismatchedCompletion);
+            return None;
+        }
+    }
+    if unanswered {
+        count::note(Note::UnansweredCompletion);
     }
     // SAFETY: a map value.
     unsafe { (*slot.pending).time = 0 };
-    Some(p.tag & PENDING_REPORTED != 0)
+    Some(Completed { reported: p.state & REPORTED != 0, unanswered })
 }

@@ -19,8 +19,8 @@ use crate::{
     enforce::Enforcer,
     failure::Failure,
     host,
-    interfaces::{self, Interfaces},
-    kernel::{Kernel, OwnAddresses, Ring, Sources, Tally, Wish},
+    interfaces::{self, Choice, Interfaces},
+    kernel::{Kernel, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
     network::{Network, Watch},
     settings::Settings,
     surface::{
@@ -65,6 +65,8 @@ pub struct Daemon {
     // Detached first.
     interfaces: Interfaces,
     kernel: Kernel,
+    tuning: Tuning,
+    wish: Wish,
     ring: Ring,
     own: OwnAddresses,
     sources: Sources,
@@ -115,7 +117,8 @@ impl Daemon {
         let mut tuning = kernel.tuning()?;
         kernel.allow(&settings.allow, &mut tuning)?;
         kernel.own_networks(&settings.own, &mut tuning)?;
-        tuning.set(&Wish { observe: settings.observe, ..Wish::default() })?;
+        let wish = Wish { observe: settings.observe, ..Wish::default() };
+        tuning.set(&wish)?;
         let protected = Protected::new(settings.own.clone(), settings.allow.clone());
         let engine = Engine::new(&settings.engine());
         let (metrics, health) = (shown.metrics, shown.health);
@@ -123,12 +126,15 @@ impl Daemon {
         let (ring, sources, tally) = (kernel.ring()?, kernel.sources()?, kernel.tally()?);
         let mut own = kernel.own_addresses()?;
         write_own(&mut own, &network)?;
-        let interfaces = Interfaces::attach(&mut kernel, &names, &network, settings.mode, Arc::clone(&metrics))?;
+        let choice = Choice { mode: settings.mode, egress: settings.egress };
+        let interfaces = Interfaces::attach(&mut kernel, &names, &network, choice, Arc::clone(&metrics))?;
         let mut poll = interval(POLL_INTERVAL);
         poll.set_missed_tick_behavior(MissedTickBehavior::Delay);
         let mut daemon = Self {
             interfaces,
             kernel,
+            tuning,
+            wish,
             ring,
             own,
             sources,
@@ -155,6 +161,7 @@ impl Daemon {
             connections_unlogged: 0,
         };
         daemon.take_network()?;
+        daemon.tune()?;
         daemon.poll();
         Ok(daemon)
     }
@@ -320,6 +327,10 @@ impl Daemon {
                     self.metrics.poll_errors.inc();
                     error!("own addresses are out of date: {}", f.cause);
                 }
+                if let Err(f) = self.tune() {
+                    self.metrics.poll_errors.inc();
+                    error!("the kernel program goes on as it was told before: {}", f.cause);
+                }
             }
             Err(e) => {
                 self.metrics.poll_errors.inc();
@@ -333,6 +344,16 @@ impl Daemon {
         self.protected.set_host(self.network.addresses.iter().copied(), self.network.gateways.iter().copied());
         write_own(&mut self.own, &self.network)?;
         self.health.set_ready(self.interfaces.are_all_up());
+        Ok(())
+    }
+
+    /// Tells the kernel program whether our answers are in view, where that has changed.
+    fn tune(&mut self) -> Result<(), Failure> {
+        let wish = Wish { egress_view: self.interfaces.show_answers(), ..self.wish };
+        if wish != self.wish {
+            self.tuning.set(&wish)?;
+            self.wish = wish;
+        }
         Ok(())
     }
 
@@ -419,6 +440,9 @@ fn write_own(own: &mut OwnAddresses, network: &Network) -> Result<(), Failure> {
 fn sighting(event: &record::Event) -> Sighting {
     let kind = match event.kind {
         kind::COMPLETION => SightingKind::Completion { unanswered: false },
+        kind::UNANSWERED_COMPLETION => SightingKind::Completion { unanswered: true },
+        kind::REFUSAL => SightingKind::Refusal,
+        kind::STRAY_REFUSED => SightingKind::Stray { refused: true },
         kind::PROBE => SightingKind::Probe { flags: event.flags },
         kind::FRAGMENT => SightingKind::TinyFragment,
         _ => {

@@ -6,17 +6,35 @@ use tracing::{info, warn};
 
 use crate::{
     failure::Failure,
-    kernel::{Attachment, Kernel, ModeChoice},
+    kernel::{Attachment, Egress, EgressChoice, Kernel, ModeChoice},
     network::Network,
     surface::metrics::Metrics,
 };
 
+/// How to attach.
+#[derive(Clone, Copy, Debug)]
+pub struct Choice {
+    /// On the way in.
+    pub mode: ModeChoice,
+    /// On the way out.
+    pub egress: EgressChoice,
+}
+
 /// The watched interfaces.
 pub struct Interfaces {
-    choice: ModeChoice,
-    /// Name → attachment; none while the interface is away.
-    watched: BTreeMap<String, Option<Attachment>>,
+    choice: Choice,
+    /// Why the program for the way out cannot be attached anywhere.
+    egress_refused: Option<String>,
+    /// Name → what is attached; none while the interface is away.
+    watched: BTreeMap<String, Option<Watched>>,
     metrics: Arc<Metrics>,
+}
+
+/// What is attached to an interface.
+struct Watched {
+    xdp: Attachment,
+    /// None when our answers cannot be seen to leave here, or need not.
+    egress: Option<Egress>,
 }
 
 /// Which interfaces to watch: those named, else those of the default routes.
@@ -52,30 +70,50 @@ impl Interfaces {
         kernel: &mut Kernel,
         names: &[String],
         network: &Network,
-        choice: ModeChoice,
+        choice: Choice,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Failure> {
-        let mut all = Self { choice, watched: BTreeMap::new(), metrics };
+        let egress_refused = if choice.egress == EgressChoice::Off { None } else { kernel.load_egress().err() };
+        let mut all = Self { choice, egress_refused, watched: BTreeMap::new(), metrics };
         for name in names {
             // Chosen from this very picture of the network, so it is there; 0 is nobody's index and fails by name.
             let index = network.index_of(name).unwrap_or(0);
-            let attachment = all.attach_one(kernel, name, index)?;
-            all.watched.insert(name.clone(), Some(attachment));
+            let watched = all.attach_one(kernel, name, index, network)?;
+            all.watched.insert(name.clone(), Some(watched));
         }
         Ok(all)
     }
 
-    fn attach_one(&self, kernel: &mut Kernel, name: &str, index: u32) -> Result<Attachment, Failure> {
-        let attachment = kernel.attach(name, index, self.choice)?;
-        if let Some(why) = &attachment.fallback {
+    fn attach_one(&self, kernel: &mut Kernel, name: &str, index: u32, network: &Network) -> Result<Watched, Failure> {
+        let xdp = kernel.attach(name, index, self.choice.mode)?;
+        if let Some(why) = &xdp.fallback {
             self.metrics.native_fallbacks.inc();
             warn!(
                 interface = name,
                 "{name} has no native XDP ({why}): watching it in generic mode, which costs more per packet"
             );
         }
-        self.metrics.set_interface(name, Some(attachment.mode.name()));
-        Ok(attachment)
+        self.metrics.set_interface(name, Some(xdp.mode.name()));
+        let egress = self.attach_egress(kernel, name, index, network);
+        self.metrics.set_egress(name, egress.as_ref().map(|egress| egress.kind.name()));
+        Ok(Watched { xdp, egress })
+    }
+
+    /// Never worth a failure: without it we judge by what comes in, and say so.
+    fn attach_egress(&self, kernel: &mut Kernel, name: &str, index: u32, network: &Network) -> Option<Egress> {
+        if self.choice.egress == EgressChoice::Off {
+            return None;
+        }
+        let attached = match &self.egress_refused {
+            Some(why) => Err(why.clone()),
+            None if network.without_ethernet.contains(&index) => Err("its packets have no Ethernet header".to_owned()),
+            None => kernel.attach_egress(name, index, self.choice.egress),
+        };
+        attached
+            .map_err(|why| {
+                warn!(interface = name, "our answers cannot be seen on {name} ({why}): judging by what comes in alone");
+            })
+            .ok()
     }
 
     /// Follows a change of the network: lets go of what is gone, attaches to what has come back.
@@ -83,18 +121,19 @@ impl Interfaces {
         let names: Vec<String> = self.watched.keys().cloned().collect();
         for name in names {
             let now = network.index_of(&name);
-            let before = self.watched.get(&name).and_then(|a| a.as_ref().map(|a| a.index));
+            let before = self.watched.get(&name).and_then(|w| w.as_ref().map(|w| w.xdp.index));
             if before.is_some() && before != now {
                 warn!(interface = name, "{name} has disappeared; it will be watched again when it comes back");
                 self.metrics.set_interface(&name, None);
+                self.metrics.set_egress(&name, None);
                 self.watched.insert(name.clone(), None);
             }
             let missing = self.watched.get(&name).is_some_and(Option::is_none);
             if let (true, Some(index)) = (missing, now) {
-                match self.attach_one(kernel, &name, index) {
-                    Ok(attachment) => {
-                        info!(interface = name, "{name} is back, watched in {} mode", attachment.mode);
-                        self.watched.insert(name, Some(attachment));
+                match self.attach_one(kernel, &name, index, network) {
+                    Ok(watched) => {
+                        info!(interface = name, "{name} is back, watched in {} mode", watched.xdp.mode);
+                        self.watched.insert(name, Some(watched));
                     }
                     Err(f) => {
                         warn!(interface = name, "{name} is back but cannot be watched: {}; {}", f.cause, f.remedy);
@@ -109,14 +148,26 @@ impl Interfaces {
     pub fn are_all_up(&self) -> bool {
         self.watched.values().all(Option::is_some)
     }
+
+    /// Whether our own answers are seen to leave, by whichever watched interface they do.
+    #[must_use]
+    pub fn show_answers(&self) -> bool {
+        self.watched.values().all(|w| w.as_ref().is_some_and(|w| w.egress.is_some()))
+    }
 }
 
 impl std::fmt::Display for Interfaces {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let mut separator = "";
-        for (name, attachment) in &self.watched {
-            let mode = attachment.as_ref().map_or("away", |a| a.mode.name());
-            write!(f, "{separator}{name} ({mode})")?;
+        for (name, watched) in &self.watched {
+            let mode = watched.as_ref().map_or("away", |w| w.xdp.mode.name());
+            write!(f, "{separator}{name} ({mode}")?;
+            match watched.as_ref().map(|w| &w.egress) {
+                Some(Some(egress)) => write!(f, ", answers by {}", egress.kind.name())?,
+                Some(None) if self.choice.egress != EgressChoice::Off => f.write_str(", answers unseen")?,
+                _ => {}
+            }
+            f.write_str(")")?;
             separator = ", ";
         }
         Ok(())

@@ -1,5 +1,7 @@
 //! The host's own network, by netlink: which addresses are ours, who our gateways are, which interfaces face the world.
 
+pub mod clsact;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     io,
@@ -10,7 +12,7 @@ use std::{
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use netlink_packet_route::{
     address::AddressAttribute,
-    link::LinkAttribute,
+    link::{LinkAttribute, LinkLayerType},
     route::{RouteAddress, RouteAttribute, RouteMessage, RouteType, RouteVia},
 };
 use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder, new_multicast_connection};
@@ -20,6 +22,8 @@ use rtnetlink::{Handle, MulticastGroup, RouteMessageBuilder, new_multicast_conne
 pub struct Network {
     /// Interface index → name.
     pub interfaces: BTreeMap<u32, String>,
+    /// Those whose packets have no Ethernet header as they leave, tunnels for example.
+    pub without_ethernet: BTreeSet<u32>,
     /// Addresses of all interfaces: Linux answers for each of them, whatever interface a packet comes in by.
     pub addresses: BTreeSet<IpAddr>,
     /// Next hops of the default routes.
@@ -105,6 +109,9 @@ impl Watch {
         let mut network = Network::default();
         let mut links = self.handle.link().get().execute();
         while let Some(link) = links.try_next().await? {
+            if !matches!(link.header.link_layer_type, LinkLayerType::Ether | LinkLayerType::Loopback) {
+                network.without_ethernet.insert(link.header.index);
+            }
             for attribute in link.attributes {
                 if let LinkAttribute::IfName(name) = attribute {
                     network.interfaces.insert(link.header.index, name);

@@ -27,7 +27,7 @@ fn the_whole_show_is_as_it_is_to_be_and_leaves_nothing_behind() {
     let said = show.output();
     for part in [
         "nmap gets to see 1,000 ports of 1,000",
-        "tcpcap ready: watching card0 (native)",
+        "tcpcap ready: watching card0 (native, answers by ",
         "Port scan detected: 203.0.113.1 -> 198.51.100.1 on ports ",
         "Blocked 203.0.113.1 for 10 min",
         "Blocked 2001:db8:cb00:1::/64 for 10 min",

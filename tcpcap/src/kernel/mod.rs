@@ -2,10 +2,12 @@
 
 mod attach;
 mod batch;
+mod egress;
 mod ring;
 mod tables;
 
 pub use attach::{Attachment, Mode, ModeChoice};
+pub use egress::{Egress, EgressChoice, EgressKind};
 pub use ring::Ring;
 pub use tables::{Blocks, OwnAddresses, Sources, Tally};
 
@@ -37,10 +39,12 @@ pub const CPU_EVENTS_PER_S: u32 = 200_000;
 pub const CPU_NEW_SOURCES_PER_S: u32 = 20_000;
 
 /// What the kernel program is to do, beside its lists.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wish {
     /// Drop nothing.
     pub observe: bool,
+    /// Every watched interface shows our answers: hold completions against them.
+    pub egress_view: bool,
     /// Events a source may send in a second.
     pub source_events_per_s: u32,
     /// Events a CPU may send in a second.
@@ -53,6 +57,7 @@ impl Default for Wish {
     fn default() -> Self {
         Self {
             observe: false,
+            egress_view: false,
             source_events_per_s: SOURCE_EVENTS_PER_S,
             cpu_events_per_s: CPU_EVENTS_PER_S,
             cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
@@ -157,10 +162,12 @@ impl Tuning {
     /// # Errors
     /// The kernel refuses the write.
     pub fn set(&mut self, wish: &Wish) -> Result<(), Failure> {
+        let wished = [(wish.observe, setting::OBSERVE), (wish.egress_view, setting::EGRESS_VIEW)];
+        let flags = wished.into_iter().filter(|(wish, _)| *wish).fold(0, |flags, (_, flag)| flags | flag);
         let settings = Settings {
             seed: self.seed,
             ipv6_mask: ipv6_mask(u32::from(tcpcap_core::IPV6_PREFIX_LEN)),
-            flags: self.lists | if wish.observe { setting::OBSERVE } else { 0 },
+            flags: self.lists | flags,
             source_events_per_s: wish.source_events_per_s,
             cpu_events_per_s: wish.cpu_events_per_s,
             cpu_new_sources_per_s: wish.cpu_new_sources_per_s,

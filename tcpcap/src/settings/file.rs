@@ -10,7 +10,11 @@ use super::{
     parse_network, parse_ttl,
     thresholds::{CapsTable, Detect},
 };
-use crate::{failure::Failure, kernel::ModeChoice, surface::log};
+use crate::{
+    failure::Failure,
+    kernel::{EgressChoice, ModeChoice},
+    surface::log,
+};
 
 /// The configuration file. Every key has the flag of the same meaning, but for the two tables: single thresholds and caps
 /// are nothing to type.
@@ -19,6 +23,7 @@ use crate::{failure::Failure, kernel::ModeChoice, surface::log};
 pub(super) struct File {
     pub(super) interfaces: Vec<String>,
     pub(super) mode: Option<ModeChoice>,
+    pub(super) egress: Option<EgressChoice>,
     pub(super) observe: bool,
     pub(super) preset: Option<FromText<Preset>>,
     pub(super) allow: Vec<Network>,

@@ -15,7 +15,11 @@ use clap::Args;
 use ipnet::IpNet;
 use tcpcap_core::decide;
 
-use crate::{failure::Failure, kernel::ModeChoice, surface::log};
+use crate::{
+    failure::Failure,
+    kernel::{EgressChoice, ModeChoice},
+    surface::log,
+};
 
 use file::File;
 pub use judging::{Judging, JudgingArgs};
@@ -34,6 +38,10 @@ pub struct RunArgs {
     /// How to hook into the network card [default: auto]
     #[arg(long, value_enum)]
     pub mode: Option<ModeChoice>,
+
+    /// Whether to look at our own answers as they leave [default: auto]
+    #[arg(long, value_enum)]
+    pub egress: Option<EgressChoice>,
 
     /// Address or network that this host answers for beside the addresses of its interfaces; repeatable
     #[arg(long, value_name = "CIDR", env = "PUBLIC_IP", value_parser = parse_network, value_delimiter = ',')]
@@ -59,6 +67,8 @@ pub struct Settings {
     pub interfaces: Vec<String>,
     /// How to attach.
     pub mode: ModeChoice,
+    /// Whether to look at what leaves.
+    pub egress: EgressChoice,
     /// Own beside the interfaces' addresses.
     pub own: Vec<IpNet>,
     /// What is judged, and how.
@@ -90,6 +100,7 @@ impl RunArgs {
             judging: self.judging.resolve(&file),
             interfaces: if self.interfaces.is_empty() { file.interfaces } else { self.interfaces },
             mode: self.mode.or(file.mode).unwrap_or_default(),
+            egress: self.egress.or(file.egress).unwrap_or_default(),
             own: self.own.into_iter().chain(file.own.into_iter().map(|n| n.0)).collect(),
             listen: match self.listen.or(file.listen) {
                 Some(listen) => listen,
@@ -132,6 +143,7 @@ mod tests {
     fn defaults_are_safe() {
         let s = RunArgs::default().resolve().unwrap();
         assert_eq!((s.mode, s.observe, s.preset), (ModeChoice::Auto, false, Preset::Balanced));
+        assert_eq!(s.egress, EgressChoice::Auto);
         assert!(s.listen.ip().is_loopback());
         assert_eq!(s.block_for, Duration::from_secs(600));
     }

@@ -45,6 +45,13 @@ pub struct ModeLabels {
     mode: &'static str,
 }
 
+/// An interface and how the program hangs on its way out.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct EgressLabels {
+    interface: String,
+    kind: &'static str,
+}
+
 /// Every metric's handle. `docs/metrics.md` lists them.
 #[derive(Debug)]
 pub struct Metrics {
@@ -59,6 +66,9 @@ pub struct Metrics {
     allowed_over_block_packets: Counter,
     expired_block_packets: Counter,
     dropped_bytes: Counter,
+    answers: Family<OutcomeLabels, Counter>,
+    unanswered_completions: Counter,
+    mismatched_completions: Counter,
     /// Events that the daemon read from the ring.
     pub events_read: Counter,
     /// Records of the ring that were no events.
@@ -85,6 +95,7 @@ pub struct Metrics {
     pub breaker_open: Gauge,
     interface_up: Family<InterfaceLabels, Gauge>,
     interface_mode: Family<ModeLabels, Gauge>,
+    interface_egress_view: Family<EgressLabels, Gauge>,
     /// Attachments that fell back to generic mode.
     pub native_fallbacks: Counter,
     /// How long the last poll of the kernel's maps took, seconds.
@@ -110,6 +121,9 @@ impl Default for Metrics {
             allowed_over_block_packets: Counter::default(),
             expired_block_packets: Counter::default(),
             dropped_bytes: Counter::default(),
+            answers: Family::default(),
+            unanswered_completions: Counter::default(),
+            mismatched_completions: Counter::default(),
             events_read: Counter::default(),
             events_misshapen: Counter::default(),
             findings: Family::default(),
@@ -125,6 +139,7 @@ impl Default for Metrics {
             breaker_open: Gauge::default(),
             interface_up: Family::default(),
             interface_mode: Family::default(),
+            interface_egress_view: Family::default(),
             native_fallbacks: Counter::default(),
             poll_seconds: Gauge::default(),
             poll_errors: Counter::default(),
@@ -165,6 +180,17 @@ impl Metrics {
             self.expired_block_packets.clone(),
         );
         r.register("dropped_bytes", "Bytes of dropped packets", self.dropped_bytes.clone());
+        r.register("answers", "Our own answers seen to leave, by what they say", self.answers.clone());
+        r.register(
+            "unanswered_completions",
+            "Handshakes completed without an answer of ours in view",
+            self.unanswered_completions.clone(),
+        );
+        r.register(
+            "mismatched_completions",
+            "ACKs that fit an attempt but not our answer to it",
+            self.mismatched_completions.clone(),
+        );
         r.register("events_read", "Events that the daemon read", self.events_read.clone());
         r.register("events_misshapen", "Ring records that were no events", self.events_misshapen.clone());
         r.register("findings", "Rules that fired", self.findings.clone());
@@ -200,6 +226,11 @@ impl Metrics {
         );
         r.register("interface_up", "1 while the program is attached", self.interface_up.clone());
         r.register("interface_mode", "1 for the XDP mode in use", self.interface_mode.clone());
+        r.register(
+            "interface_egress_view",
+            "1 for the way in which our own answers are seen to leave",
+            self.interface_egress_view.clone(),
+        );
         r.register("native_fallbacks", "Attachments that fell back to generic mode", self.native_fallbacks.clone());
         r.register("poll_seconds", "Duration of the last poll of the kernel's maps", self.poll_seconds.clone());
         r.register("poll_errors", "Polls that failed in part", self.poll_errors.clone());
@@ -239,6 +270,11 @@ impl Metrics {
                 Note::WouldDrop => set(&self.would_drop_packets, n),
                 Note::AllowedOverBlock => set(&self.allowed_over_block_packets, n),
                 Note::BlockExpired => set(&self.expired_block_packets, n),
+                Note::Accepted => of(&self.answers, "accepted", n),
+                Note::Refused => of(&self.answers, "refused", n),
+                Note::StrayRefused => of(&self.answers, "stray_refused", n),
+                Note::UnansweredCompletion => set(&self.unanswered_completions, n),
+                Note::MismatchedCompletion => set(&self.mismatched_completions, n),
                 Note::DroppedBytes => set(&self.dropped_bytes, n),
             }
         }
@@ -261,6 +297,14 @@ impl Metrics {
         for each in ["native", "generic"] {
             let labels = ModeLabels { interface: interface.to_owned(), mode: each };
             self.interface_mode.get_or_create(&labels).set(i64::from(mode == Some(each)));
+        }
+    }
+
+    /// Notes in which way our answers are seen to leave by an interface, or that they are not.
+    pub fn set_egress(&self, interface: &str, kind: Option<&'static str>) {
+        for each in ["tcx", "clsact"] {
+            let labels = EgressLabels { interface: interface.to_owned(), kind: each };
+            self.interface_egress_view.get_or_create(&labels).set(i64::from(kind == Some(each)));
         }
     }
 

@@ -35,7 +35,7 @@ fn two_interfaces_share_what_they_see_and_what_they_block() {
     let net = Direct::build(1).unwrap();
     let _server = Server::start(&net.sensor, &[80]).unwrap();
     let mut sensor = Sensor::run(&net.sensor, &["run", "--iface", CARD, "--iface", CARD1]);
-    sensor.says(&["watching card0 (native), card1 (native)"]);
+    sensor.says(&["watching card0 (native, answers by ", ", card1 (native, answers by "]);
     let send = |namespace, card, ports: std::ops::Range<u16>| {
         let injector = Injector::open(namespace, CARD).unwrap();
         let (from, to) =
@@ -64,7 +64,7 @@ fn an_interface_without_native_mode_falls_back_visibly() {
     net.sensor.ip("link add br0 type bridge\nlink set br0 up\n").unwrap();
     let mut sensor = Sensor::run(&net.sensor, &["run", "--iface", "br0"]);
     sensor.says(&["WARN", "br0 has no native XDP", "generic mode"]);
-    sensor.says(&["watching br0 (generic)"]);
+    sensor.says(&["watching br0 (generic, answers by "]);
     let metrics = sensor.metrics("the fallback", |m| m.count("tcpcap_native_fallbacks_total", &[]) == 1);
     assert_eq!(metrics.get("tcpcap_interface_mode", &[("interface", "br0"), ("mode", "generic")]), Some(1.0));
     assert_eq!(metrics.get("tcpcap_interface_mode", &[("interface", "br0"), ("mode", "native")]), Some(0.0));
@@ -74,7 +74,7 @@ fn an_interface_without_native_mode_falls_back_visibly() {
 fn generic_mode_sees_and_drops_the_same() {
     let net = Direct::build(1).unwrap();
     let mut sensor = Sensor::start(&net.sensor, &["--mode", "generic"]);
-    sensor.says(&["watching card0 (generic)"]);
+    sensor.says(&["watching card0 (generic, answers by "]);
     let mut command = net.scanner.command("nmap");
     command.args(["-n", "-Pn", "-sS", "-T4", "-p1-2000", "--max-retries", "0", &SENSOR_V4.to_string()]);
     let _nmap = Process::spawn("nmap", command).unwrap();
@@ -86,7 +86,7 @@ fn generic_mode_sees_and_drops_the_same() {
 fn without_a_name_the_interface_of_the_default_route_is_watched() {
     let net = Internet::build().unwrap();
     let mut sensor = Sensor::run(&net.sensor, &["run"]);
-    sensor.says(&["watching card0 (native)"]);
+    sensor.says(&["watching card0 (native, answers by "]);
 }
 
 #[test]
@@ -96,7 +96,7 @@ fn the_originals_environment_variables_are_honoured() {
     // An address that this host answers for and no interface has.
     command.env("INTERFACE_NAME", CARD1).env("PUBLIC_IP", "203.0.113.50");
     let mut process = Process::spawn("tcpcap", command).unwrap();
-    process.wait_for_line(SOON, |l| l.contains("watching card1 (native)")).unwrap();
+    process.wait_for_line(SOON, |l| l.contains("watching card1 (native, answers by ")).unwrap();
     let injector = Injector::open(&net.client, CARD).unwrap();
     let (from, to) = (net.client.card(CARD).unwrap().mac, net.sensor.card(CARD1).unwrap().mac);
     injector.send(&Frame::tcp("192.0.2.2:4000", "203.0.113.51:80").macs(from, to).build()).unwrap();

@@ -14,8 +14,13 @@ use tcpcap_lab::{Frame, frame::protocol};
 
 use crate::sensor::{OWN_V4, OWN_V6, Sensor, addr, check, now, syn};
 
-const OBSERVE: Wish =
-    Wish { observe: true, source_events_per_s: 512, cpu_events_per_s: 512, cpu_new_sources_per_s: 512 };
+const OBSERVE: Wish = Wish {
+    observe: true,
+    egress_view: false,
+    source_events_per_s: 512,
+    cpu_events_per_s: 512,
+    cpu_new_sources_per_s: 512,
+};
 const HOUR_NS: u64 = 3_600_000_000_000;
 
 /// A source of each family, and how it stands in the map.

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod budgets;
+mod egress;
 mod fragments;
 mod handshake;
 mod scopes;

@@ -9,7 +9,9 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{TestRun as _, TestRunOptions},
 };
-use tcpcap::kernel::{Blocks, Kernel, OwnAddresses, Tally, Tuning, Wish};
+use tcpcap::kernel::{
+    Blocks, CPU_EVENTS_PER_S, CPU_NEW_SOURCES_PER_S, Kernel, OwnAddresses, SOURCE_EVENTS_PER_S, Tally, Tuning, Wish,
+};
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
@@ -27,6 +29,17 @@ pub const SHORTEST_RUN: usize = 14;
 
 const XDP_DROP: u32 = 1;
 const XDP_PASS: u32 = 2;
+/// On to whatever comes next: -1.
+const TC_ACT_UNSPEC: u32 = u32::MAX;
+
+/// As told when all interfaces show our answers.
+pub const IN_VIEW: Wish = Wish {
+    observe: false,
+    egress_view: true,
+    source_events_per_s: SOURCE_EVENTS_PER_S,
+    cpu_events_per_s: CPU_EVENTS_PER_S,
+    cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
+};
 
 /// A SYN to our address of the source's family, port 80.
 pub fn syn(from: &str, port: u16) -> Frame {
@@ -169,14 +182,42 @@ impl Sensor {
             XDP_PASS => Verdict::Pass,
             other => panic!("verdict {other} for {frame:02x?}"),
         };
-        let after = self.tally.read().unwrap();
-        let counted = Counted(after.iter().zip(&self.counted).map(|(after, before)| after - before).collect());
-        self.counted = after;
+        let counted = self.count();
         let ends: u64 = End::ALL.iter().map(|&e| counted.end(e)).sum();
         assert_eq!(ends, u64::from(times), "{counted:?} {frame:02x?}");
         assert!(End::ALL.iter().any(|&e| counted.end(e) > 0 && e.verdict() == verdict), "{verdict:?} {frame:02x?}");
         let dropped = if verdict == Verdict::Drop { frame.len() as u64 * u64::from(times) } else { 0 };
         assert_eq!(counted.note(Note::DroppedBytes), dropped, "{frame:02x?}");
+        counted
+    }
+
+    /// Loads the program on the way out, and tells the other that it has.
+    pub fn see_answers(&mut self) {
+        self.kernel.load_egress().unwrap();
+        self.tell(&IN_VIEW);
+    }
+
+    /// Runs a frame through the program on the way out; returns what was counted. The packet goes on as it was, and
+    /// nothing is counted as received.
+    pub fn leave(&mut self, frame: &Frame) -> Vec<Note> {
+        let frame = frame.build();
+        let mut out = vec![0; frame.len()];
+        let options =
+            TestRunOptions { data_in: Some(&frame), data_out: Some(&mut out), repeat: 1, ..TestRunOptions::new() };
+        let run = self.kernel.egress().unwrap().test_run(options).unwrap();
+        assert_eq!((run.return_value, &out), (TC_ACT_UNSPEC, &frame));
+        let counted = self.count();
+        assert!(End::ALL.iter().all(|&end| counted.end(end) == 0), "{counted:?}");
+        let notes = counted.notes();
+        assert!(notes.iter().all(|&note| counted.note(note) == 1), "{counted:?}");
+        notes
+    }
+
+    /// What has been added to the tally.
+    fn count(&mut self) -> Counted {
+        let after = self.tally.read().unwrap();
+        let counted = Counted(after.iter().zip(&self.counted).map(|(after, before)| after - before).collect());
+        self.counted = after;
         counted
     }
 
