@@ -1,4 +1,4 @@
-//! A keyed hash of a TCP 4-tuple, for the slots of the pending handshakes.
+//! A keyed hash of a TCP 4-tuple, for the slots of pending handshakes and of known flows.
 
 use crate::Addr;
 

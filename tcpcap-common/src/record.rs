@@ -20,6 +20,8 @@ pub mod map {
     pub const SOURCES: &str = "SOURCES";
     /// Pending handshakes: slot → [`Pending`](super::Pending).
     pub const PENDING: &str = "PENDING";
+    /// Known flows: slot → [`Flows`](super::Flows).
+    pub const FLOWS: &str = "FLOWS";
     /// The event ring of [`Event`](super::Event).
     pub const EVENTS: &str = "EVENTS";
     /// Counters per CPU, indexed as [`crate::tally`] says.
@@ -36,6 +38,9 @@ pub const V4_PREFIX_OFFSET: u32 = 96;
 /// Slots of pending handshakes, a power of two. At 24 bytes each 6 MiB; under a flood of a million forged SYNs a
 /// second a slot survives a quarter of a second, longer than most round trips.
 pub const PENDING_SLOTS: u32 = 1 << 18;
+
+/// Slots of known flows, a power of two, of two flows each: 4 MiB.
+pub const FLOW_SLOTS: u32 = 1 << 19;
 
 /// A SYN seen again within this time of its last sending is a retransmission. Linux doubles its wait up to 64 s
 /// (RFC 6298 §5.5 asks for doubling and allows a ceiling of 60 s or more).
@@ -143,6 +148,17 @@ pub mod pending {
     pub const REFUSED: u32 = 8;
 }
 
+/// The tags of the two flows that a slot knew last, the later one first; 0 is nobody's.
+///
+/// With room for one, two flows that fall into the same slot would push each other out with every packet: of ten thousand
+/// connections a hundred. With room for two it takes three.
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Flows {
+    /// Tags.
+    pub tags: [u32; 2],
+}
+
 /// What happened.
 pub mod kind {
     /// A new connection attempt.
@@ -160,6 +176,8 @@ pub mod kind {
     /// This host answered that it knows of no such connection. The ends are those of the segment that it answered,
     /// everything else is of our RST.
     pub const STRAY_REFUSED: u8 = 7;
+    /// A segment with ACK came that belongs to no known flow. Each flow once.
+    pub const STRAY: u8 = 8;
 }
 
 /// Longest TCP options there can be: a header of 60 bytes less the 20 fixed ones.
@@ -229,6 +247,8 @@ pub mod setting {
     pub const HAS_OWN_NETWORKS: u32 = 4;
     /// Our answers are in view: every watched interface has the program on its way out, too.
     pub const EGRESS_VIEW: u32 = 8;
+    /// Tell of segments that belong to no known flow.
+    pub const STRAYS: u32 = 16;
 }
 
 /// A CPU's own memory: what it has spent of its budgets in this second, and the segment it is accounting for.
@@ -268,6 +288,7 @@ layout!(Block, 48: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 3
 layout!(Source, 88: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
     refusals @ 48, strays @ 56, events_withheld @ 64, window_start @ 72, events @ 80);
 layout!(Pending, 24: time @ 0, tag @ 8, seq @ 12, expected @ 16, state @ 20);
+layout!(Flows, 8: tags @ 0);
 layout!(Event, 104: time @ 0, from @ 8, to @ 24, seq @ 40, ack @ 44, from_port @ 48, to_port @ 50, window @ 52,
     ip_id @ 54, interface @ 56, kind @ 60, flags @ 61, ttl @ 62, options_len @ 63, options @ 64);
 layout!(Settings, 48: seed @ 0, ipv6_mask @ 16, flags @ 32, source_events_per_s @ 36, cpu_events_per_s @ 40,
@@ -277,7 +298,7 @@ layout!(CpuState, 152: window_start @ 0, events @ 8, new_sources @ 16, event @ 2
 
 #[cfg(feature = "user")]
 mod pod {
-    use super::{Block, CpuState, Event, Pending, Settings, Source};
+    use super::{Block, CpuState, Event, Flows, Pending, Settings, Source};
 
     // SAFETY: `#[repr(C)]`, without padding (asserted above) and without forbidden bit patterns.
     unsafe impl aya::Pod for crate::Addr {}
@@ -287,6 +308,8 @@ mod pod {
     unsafe impl aya::Pod for CpuState {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Event {}
+    // SAFETY: as above.
+    unsafe impl aya::Pod for Flows {}
     // SAFETY: as above.
     unsafe impl aya::Pod for Pending {}
     // SAFETY: as above.

@@ -82,6 +82,8 @@ counted! {
     Completion = "completion",
     /// A segment that no honest stack sends first, to an own address.
     Probe = "probe",
+    /// A segment with ACK of no known flow, to an own address. Each flow once, and only where strays are looked for.
+    Stray = "stray",
     /// A SYN-ACK or RST: an answer to somebody, never an attempt.
     Reply = "reply",
     /// Any other TCP segment: traffic of connections that exist.

@@ -66,7 +66,15 @@ pub fn account(packet: &Packet, cpu: &'static mut CpuState, settings: &Settings)
             touch(SOURCES.get_ptr_mut(cpu.source), now, |r| &raw mut r.completions);
             (End::Completion, cpu.attempt_reported != 0)
         }
-        _ if !is_own(cpu.event.to, settings) => return End::NotOwn,
+        // What we may merely forward is nobody's stray.
+        kind if !is_own(cpu.event.to, settings) => {
+            return if kind == kind::STRAY { End::Segment } else { End::NotOwn };
+        }
+        kind::STRAY => {
+            let record = record_of(cpu, now, settings);
+            touch(record, now, |r| &raw mut r.strays);
+            (End::Stray, within_budget(cpu, record, now, settings))
+        }
         kind @ (kind::PROBE | kind::FRAGMENT) => {
             let record = record_of(cpu, now, settings);
             touch(record, now, |r| &raw mut r.probes);

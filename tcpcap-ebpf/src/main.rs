@@ -11,6 +11,7 @@ mod account;
 mod budget;
 mod count;
 mod egress;
+mod flows;
 mod maps;
 mod pending;
 
@@ -26,9 +27,10 @@ use maps::{ALLOWED, BLOCKS, SETTINGS};
 use tcpcap_common::{
     Addr,
     addr::source_of,
+    flow::flow_hash,
     record::{Block, Settings, kind, scope, setting},
     tally::{End, Note, Verdict},
-    wire::{self, Kind},
+    wire::{self, Kind, Network, Segment, flag},
 };
 
 /// A packet's linear part, where the headers are, its whole length, and where it came in or leaves.
@@ -103,15 +105,29 @@ fn inspect(packet: &Packet) -> End {
     {
         return End::Blocked;
     }
+    let strays = settings.flags & setting::STRAYS != 0;
     let seen = match kind {
-        Kind::Reply => return End::Reply,
-        Kind::Segment => match pending::complete(&network, &segment, settings) {
-            Some(done) => {
-                let kind = if done.unanswered { kind::UNANSWERED_COMPLETION } else { kind::COMPLETION };
-                Seen { kind, attempt_reported: done.reported }
+        Kind::Reply => {
+            // A connection of our own begins.
+            if strays && segment.flags & flag::SYN != 0 {
+                flows::learn(flow_of(&network, &segment, settings));
             }
-            None => return End::Segment,
-        },
+            return End::Reply;
+        }
+        Kind::Segment => {
+            let flow = flow_of(&network, &segment, settings);
+            match pending::complete(flow, &segment, settings) {
+                Some(done) => {
+                    if strays {
+                        flows::learn(flow);
+                    }
+                    let kind = if done.unanswered { kind::UNANSWERED_COMPLETION } else { kind::COMPLETION };
+                    Seen { kind, attempt_reported: done.reported }
+                }
+                None if strays && flows::learn(flow) => Seen { kind: kind::STRAY, attempt_reported: false },
+                None => return End::Segment,
+            }
+        }
         Kind::Attempt => Seen { kind: kind::ATTEMPT, attempt_reported: false },
         Kind::Probe => Seen { kind: kind::PROBE, attempt_reported: false },
         Kind::TinyFragment => Seen { kind: kind::FRAGMENT, attempt_reported: false },
@@ -121,6 +137,11 @@ fn inspect(packet: &Packet) -> End {
         // An array of one: always there.
         None => End::NotOwn,
     }
+}
+
+#[inline(always)]
+fn flow_of(network: &Network, segment: &Segment, settings: &Settings) -> u64 {
+    flow_hash(&network.from, &network.to, segment.from_port, segment.to_port, &settings.seed)
 }
 
 /// Whether a source with this entry is blocked, and nothing speaks for it: not the expiry, not the allow list, not observe mode.

@@ -10,7 +10,7 @@ use aya_ebpf::{
 };
 use tcpcap_common::{
     Addr,
-    record::{Block, CpuState, PENDING_SLOTS, Pending, Settings, Source},
+    record::{Block, CpuState, FLOW_SLOTS, Flows, PENDING_SLOTS, Pending, Settings, Source},
     tally::TALLY_LEN,
 };
 
@@ -42,6 +42,11 @@ pub static SOURCES: LruHashMap<Addr, Source> = LruHashMap::with_max_entries(131_
 /// program. Never full; the worst case is a handshake whose completion goes unseen.
 #[map]
 pub static PENDING: Array<Pending> = Array::with_max_entries(PENDING_SLOTS, 0);
+
+/// Flows that are known to exist, by slot: a new one takes the place of the older of two. Private to the program, and
+/// touched only where strays are looked for. Never full; the worst case is a flow that is told of once more.
+#[map]
+pub static FLOWS: Array<Flows> = Array::with_max_entries(FLOW_SLOTS, 0);
 
 /// Events for userspace. Full: the event is lost and counted.
 #[map]

@@ -9,7 +9,7 @@ use tcpcap_common::{
         setting,
     },
     tally::Note,
-    wire::{Network, Segment},
+    wire::Segment,
 };
 
 use crate::{count, maps::PENDING};
@@ -23,7 +23,12 @@ pub struct Slot {
 impl Slot {
     #[inline(always)]
     pub fn of(from: &Addr, to: &Addr, from_port: u16, to_port: u16, settings: &Settings) -> Option<Self> {
-        let hash = flow_hash(from, to, from_port, to_port, &settings.seed);
+        Self::at(flow_hash(from, to, from_port, to_port, &settings.seed))
+    }
+
+    /// The slot of the flow with this hash.
+    #[inline(always)]
+    pub fn at(hash: u64) -> Option<Self> {
         #[allow(
             clippy::cast_possible_truncation,
             reason = "the lower half chooses the slot, the upper half tells flows apart"
@@ -128,8 +133,8 @@ pub struct Completed {
 /// Whether a segment with ACK completes a handshake. Nearly all of a host's traffic comes by here, and leaves for the
 /// price of one array read.
 #[inline(always)]
-pub fn complete(network: &Network, segment: &Segment, settings: &Settings) -> Option<Completed> {
-    let slot = Slot::of(&network.from, &network.to, segment.from_port, segment.to_port, settings)?;
+pub fn complete(flow: u64, segment: &Segment, settings: &Settings) -> Option<Completed> {
+    let slot = Slot::at(flow)?;
     let p = slot.held()?;
     if !follows(segment.seq, p.seq) {
         return None;

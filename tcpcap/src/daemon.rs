@@ -443,6 +443,7 @@ fn sighting(event: &record::Event) -> Sighting {
         kind::UNANSWERED_COMPLETION => SightingKind::Completion { unanswered: true },
         kind::REFUSAL => SightingKind::Refusal,
         kind::STRAY_REFUSED => SightingKind::Stray { refused: true },
+        kind::STRAY => SightingKind::Stray { refused: false },
         kind::PROBE => SightingKind::Probe { flags: event.flags },
         kind::FRAGMENT => SightingKind::TinyFragment,
         _ => {

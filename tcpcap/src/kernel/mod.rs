@@ -45,6 +45,8 @@ pub struct Wish {
     pub observe: bool,
     /// Every watched interface shows our answers: hold completions against them.
     pub egress_view: bool,
+    /// Tell of segments that belong to no known flow.
+    pub strays: bool,
     /// Events a source may send in a second.
     pub source_events_per_s: u32,
     /// Events a CPU may send in a second.
@@ -58,6 +60,7 @@ impl Default for Wish {
         Self {
             observe: false,
             egress_view: false,
+            strays: false,
             source_events_per_s: SOURCE_EVENTS_PER_S,
             cpu_events_per_s: CPU_EVENTS_PER_S,
             cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
@@ -162,7 +165,11 @@ impl Tuning {
     /// # Errors
     /// The kernel refuses the write.
     pub fn set(&mut self, wish: &Wish) -> Result<(), Failure> {
-        let wished = [(wish.observe, setting::OBSERVE), (wish.egress_view, setting::EGRESS_VIEW)];
+        let wished = [
+            (wish.observe, setting::OBSERVE),
+            (wish.egress_view, setting::EGRESS_VIEW),
+            (wish.strays, setting::STRAYS),
+        ];
         let flags = wished.into_iter().filter(|(wish, _)| *wish).fold(0, |flags, (_, flag)| flags | flag);
         let settings = Settings {
             seed: self.seed,

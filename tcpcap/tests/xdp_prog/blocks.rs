@@ -17,6 +17,7 @@ use crate::sensor::{OWN_V4, OWN_V6, Sensor, addr, check, now, syn};
 const OBSERVE: Wish = Wish {
     observe: true,
     egress_view: false,
+    strays: false,
     source_events_per_s: 512,
     cpu_events_per_s: 512,
     cpu_new_sources_per_s: 512,

@@ -11,3 +11,4 @@ mod segments;
 mod sensor;
 mod shapes;
 mod sources;
+mod strays;

@@ -36,6 +36,7 @@ const TC_ACT_UNSPEC: u32 = u32::MAX;
 pub const IN_VIEW: Wish = Wish {
     observe: false,
     egress_view: true,
+    strays: false,
     source_events_per_s: SOURCE_EVENTS_PER_S,
     cpu_events_per_s: CPU_EVENTS_PER_S,
     cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
