@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use tcpcap_lab::{
     Direct, End, Frame, Injector, Internet, Lab, Metrics, Namespace, Process, Veth,
-    frame::flag::{ACK, SYN},
+    frame::flag::{ACK, RST, SYN},
     http::{Client, Server},
     layout::{CARD, CARD1, SENSOR_V4, SENSOR_V6},
     scan::nmap,
@@ -198,4 +198,21 @@ fn acks_that_nobody_asked_for_complete_nothing() {
     let metrics = sensor.metrics("a stray", |m| answers(m, "stray_refused") == 1);
     assert_eq!((count(&metrics, "mismatched"), count(&metrics, "unanswered")), (1, 1));
     assert_eq!(metrics.count("tcpcap_packets_total", &[("end", "completion")]), 1, "the unanswered one");
+}
+
+#[test]
+fn an_answer_whose_headers_lie_in_another_page_is_seen() {
+    let net = Direct::build(1).unwrap();
+    for namespace in [&net.sensor, &net.scanner] {
+        namespace.ip(&format!("link set dev {CARD} mtu 9000\n")).unwrap();
+    }
+    let sensor = Sensor::start(&net.sensor, &[]);
+    let (from, to) = (net.sensor.card(CARD).unwrap().mac, net.scanner.card(CARD).unwrap().mac);
+    // Of a frame longer than a page that is sent raw, the kernel puts the link header alone in front.
+    let injector = Injector::open(&net.sensor, CARD).unwrap();
+    let rst = |to_port| Frame::tcp((SENSOR_V4, 80), ([198, 51, 100, 99], to_port)).flags(RST).macs(from, to);
+    for frame in [rst(1), rst(2).vlan(5), rst(3).ip_options(&[1; 40])] {
+        injector.send(&frame.payload(&[0; 6000]).build()).unwrap();
+    }
+    sensor.metrics("three strays", |m| answers(m, "stray_refused") == 3);
 }

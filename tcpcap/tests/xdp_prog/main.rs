@@ -1,6 +1,7 @@
 //! Packets through the program as the kernel loaded it, by `BPF_PROG_TEST_RUN`: maps before, packet in, verdict out,
 //! counters and maps after. Nothing is attached to any interface. Needs root; fails without.
 
+mod alike;
 mod blocks;
 mod budgets;
 mod egress;

@@ -268,14 +268,19 @@ impl Sensor {
 
     /// Lets time pass for a pending handshake: its SYN was here `ns` earlier than it was.
     pub fn age_handshake(&mut self, frame: &Frame, ns: u64) {
-        let settings: Settings = self.map::<Array<MapData, Settings>>(map::SETTINGS).get(&0, 0).unwrap();
-        let (network, segment) = wire::parse(&frame.build()).unwrap();
-        let hash = flow_hash(&network.from, &network.to, segment.from_port, segment.to_port, &settings.seed);
-        let slot = u32::try_from(hash & u64::from(PENDING_SLOTS - 1)).unwrap();
+        let slot = self.slot(frame);
         let mut pending: Array<MapData, Pending> = self.map(map::PENDING);
         let held = pending.get(&slot, 0).unwrap();
         assert_ne!(held.time, 0, "no handshake is pending");
         pending.set(slot, Pending { time: held.time - ns, ..held }, 0).unwrap();
+    }
+
+    /// The slot of a frame's flow among the pending handshakes.
+    pub fn slot(&mut self, frame: &Frame) -> u32 {
+        let settings: Settings = self.map::<Array<MapData, Settings>>(map::SETTINGS).get(&0, 0).unwrap();
+        let (network, segment) = wire::parse(&frame.build()).unwrap();
+        let hash = flow_hash(&network.from, &network.to, segment.from_port, segment.to_port, &settings.seed);
+        u32::try_from(hash & u64::from(PENDING_SLOTS - 1)).unwrap()
     }
 
     /// Lets time pass for a source's budget.
