@@ -19,7 +19,7 @@ use crate::sensor::{SOON, Sensor};
 const SLACK: usize = 600;
 
 fn threshold() -> usize {
-    Thresholds::of(Preset::Balanced).port_scan.burst_pairs as usize
+    Thresholds::of(Preset::Balanced).port_scan.burst_pairs.unwrap() as usize
 }
 
 /// Scans with nmap, and asserts that it was found as what it is and stopped soon after.
@@ -130,13 +130,16 @@ fn strict_blocks_at_the_third_port() {
 #[test]
 fn a_slow_scan_is_found_by_its_settled_pairs() {
     let net = Internet::build().unwrap();
-    let mut sensor = Sensor::start(&net.sensor, &[]);
+    // Our answers would tell at once that the ports are closed.
+    let mut sensor = Sensor::start(&net.sensor, &["--egress", "off"]);
     let mut command = nmap(&net, net.first_scanner().v4.into());
     command.args(["-sS", "-p", "1-6", "--max-retries", "0", &SENSOR_V4.to_string()]);
     let mut scan = Process::spawn("nmap", command).unwrap();
     scan.succeed(SOON).unwrap();
     // Six privileged ports, and then silence: only the timer can find it.
-    assert!(sensor.says(&["Port scan detected"]).ends_with("on ports 1,2,3,4,5,6"));
+    let line = sensor.says(&["Port scan detected"]);
+    let (_, ports) = line.split_once("on ports ").unwrap();
+    assert!(ports.split(',').all(|port| ("1"..="6").contains(&port)), "{line}");
 }
 
 #[test]
@@ -161,7 +164,7 @@ fn a_scan_spread_over_four_queues_is_counted_as_one() {
 #[test]
 fn every_finding_names_ports_that_were_tried() {
     let net = Internet::build().unwrap();
-    let mut sensor = Sensor::start(&net.sensor, &["--log-format", "json"]);
+    let mut sensor = Sensor::start(&net.sensor, &["--log-format", "json", "--egress", "off"]);
     let source = net.first_scanner().v4;
     Masscan { source: source.into(), target: SENSOR_V4.into(), ports: "7000-7100", rate: 1000 }
         .run(&net, SOON)
@@ -170,7 +173,9 @@ fn every_finding_names_ports_that_were_tried() {
     for part in [
         "\"rule\":\"port-scan\"",
         "\"window\":\"burst\"",
-        "\"threshold\":32",
+        // Half of what it takes without the marks of a tool.
+        "\"threshold\":16",
+        "\"fingerprint\":\"masscan\"",
         "\"verified\":false",
         &format!("\"source\":\"{source}\""),
     ] {
@@ -178,6 +183,6 @@ fn every_finding_names_ports_that_were_tried() {
     }
     let (_, ports) = line.split_once("on ports ").unwrap();
     let ports: Vec<u16> = ports.split(['"', '…']).next().unwrap().split(',').map(|p| p.parse().unwrap()).collect();
-    assert!(ports.len() >= 32 && ports.iter().all(|p| (7000..=7100).contains(p)), "{ports:?}");
+    assert!(ports.len() >= 16 && ports.iter().all(|p| (7000..=7100).contains(p)), "{ports:?}");
     wait_until("the block", SOON, || sensor.said("\"event\":\"block\"") == 1).unwrap();
 }

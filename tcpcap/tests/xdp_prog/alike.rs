@@ -78,13 +78,13 @@ fn the_program_and_its_stand_in_end_every_stream_alike() {
     TestRunner::new(config)
         .run(&vec(any_frame(), 1..40), |stream| {
             slots.iter().for_each(|&slot| pending.borrow_mut().set(slot, Pending::default(), 0).unwrap());
-            let mut stand = Stand::new(own.clone());
+            let mut stand = Stand::new(own.clone(), false);
             let ends: Vec<[End; 2]> = stream
                 .iter()
                 .map(|frame| {
                     stand.tick(Time::from_nanos(now()));
                     let by_stand = match wire::parse(&frame.build()) {
-                        Ok((network, segment)) => stand.see(&network, &segment).0,
+                        Ok((network, segment)) => stand.see(&network, &segment, &[]).0,
                         Err(end) => end,
                     };
                     [sensor.borrow_mut().end(frame), by_stand]
