@@ -146,6 +146,8 @@ pub mod pending {
     pub const ANSWERED: u32 = 4;
     /// A RST of ours has left.
     pub const REFUSED: u32 = 8;
+    /// No SYN was here, but a SYN-ACK: a RST of ours is the answer to that, and refuses no stray.
+    pub const REPLY: u32 = 16;
 }
 
 /// The tags of the two flows that a slot knew last, the later one first; 0 is nobody's.

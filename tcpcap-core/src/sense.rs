@@ -165,7 +165,10 @@ impl Sensor {
         if self.own.holds(network.to) {
             if segment.flags & flag::SYN != 0 && !self.own.holds(network.from) {
                 let (now, hash) = (self.now, hash(network, segment));
-                *self.slot(hash) = Some(Pending { time: now, tag: tag(hash), seq: segment.seq, state: State::Reply });
+                let slot = self.slot(hash);
+                if slot.is_none_or(|p| p.tag != tag(hash)) {
+                    *slot = Some(Pending { time: now, tag: tag(hash), seq: segment.seq, state: State::Reply });
+                }
                 self.know(hash);
             }
             return None;
@@ -255,12 +258,12 @@ impl Sensor {
     fn know(&mut self, hash: u64) -> bool {
         let Some(flows) = &mut self.flows else { return true };
         // The lower half chose among fewer pending slots: here all of it chooses.
-        let slot = &mut flows[(hash % u64::from(FLOW_SLOTS)) as usize];
+        let slot = &mut flows[slot(hash, FLOW_SLOTS)];
         std::mem::replace(slot, tag(hash) | 1) == tag(hash) | 1
     }
 
     fn slot(&mut self, hash: u64) -> &mut Option<Pending> {
-        &mut self.slots[(hash % u64::from(PENDING_SLOTS)) as usize]
+        &mut self.slots[slot(hash, PENDING_SLOTS)]
     }
 }
 
@@ -274,6 +277,11 @@ fn hash(network: &Network, segment: &Segment) -> u64 {
 /// The hash of the flow that this segment goes against.
 fn hash_back(network: &Network, segment: &Segment) -> u64 {
     flow_hash(&network.to, &network.from, segment.to_port, segment.from_port, &SEED)
+}
+
+#[allow(clippy::cast_possible_truncation, reason = "less than the number of slots")]
+const fn slot(hash: u64, slots: u32) -> usize {
+    (hash % slots as u64) as usize
 }
 
 #[allow(clippy::cast_possible_truncation, reason = "the upper half")]

@@ -108,9 +108,17 @@ fn inspect(packet: &Packet) -> End {
     let strays = settings.flags & setting::STRAYS != 0;
     let seen = match kind {
         Kind::Reply => {
-            // A connection of our own begins.
-            if strays && segment.flags & flag::SYN != 0 {
-                flows::learn(flow_of(&network, &segment, settings));
+            // A connection of our own begins, or somebody else's forgery comes back.
+            if segment.flags & flag::SYN != 0 {
+                let flow = flow_of(&network, &segment, settings);
+                if strays {
+                    flows::learn(flow);
+                }
+                if settings.flags & setting::EGRESS_VIEW != 0
+                    && let Some(slot) = pending::Slot::at(flow)
+                {
+                    slot.reply();
+                }
             }
             return End::Reply;
         }

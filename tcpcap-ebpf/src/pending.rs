@@ -5,7 +5,7 @@ use tcpcap_common::{
     flow::flow_hash,
     record::{
         COMPLETION_WINDOW, PENDING_SLOTS, Pending, RETRANSMISSION_NS, Settings,
-        pending::{ANSWERED, IN_VIEW, REFUSED, REPORTED},
+        pending::{ANSWERED, IN_VIEW, REFUSED, REPLY, REPORTED},
         setting,
     },
     tally::Note,
@@ -77,7 +77,7 @@ impl Slot {
         let Some(p) = self.held() else {
             return;
         };
-        if !follows(ack, p.seq) {
+        if p.state & REPLY != 0 || !follows(ack, p.seq) {
             return;
         }
         // SAFETY: a map value.
@@ -90,13 +90,24 @@ impl Slot {
         }
     }
 
+    /// Notes that a SYN-ACK came in, unless an attempt waits here.
+    #[inline(always)]
+    pub fn reply(&self) {
+        if self.held().is_some() {
+            return;
+        }
+        // Long ago, so that no clock is needed: no SYN is taken for its retransmission.
+        // SAFETY: a map value.
+        unsafe { *self.pending = Pending { time: 1, tag: self.tag, seq: 0, expected: 0, state: REPLY } };
+    }
+
     /// Notes that a RST has left, with this acknowledgement number if it has one.
     #[inline(always)]
     pub fn refuse(&self, ack: Option<u32>) -> Refusal {
         let Some(p) = self.held() else {
             return Refusal::OfNothing;
         };
-        if p.state & REFUSED != 0 || !ack.is_some_and(|ack| follows(ack, p.seq)) {
+        if p.state & (REFUSED | REPLY) != 0 || !ack.is_some_and(|ack| follows(ack, p.seq)) {
             return Refusal::Known;
         }
         // SAFETY: a map value.
@@ -136,7 +147,7 @@ pub struct Completed {
 pub fn complete(flow: u64, segment: &Segment, settings: &Settings) -> Option<Completed> {
     let slot = Slot::at(flow)?;
     let p = slot.held()?;
-    if !follows(segment.seq, p.seq) {
+    if p.state & REPLY != 0 || !follows(segment.seq, p.seq) {
         return None;
     }
     let in_view = settings.flags & setting::EGRESS_VIEW != 0 && p.state & IN_VIEW != 0;

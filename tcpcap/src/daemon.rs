@@ -4,16 +4,14 @@ use std::{collections::VecDeque, fmt, future, sync::Arc, time::Duration};
 
 use tcpcap_common::{
     Addr,
-    record::{self, Block, kind},
+    record::{self, kind},
 };
-use tcpcap_core::{
-    Engine, Finding, Marks, Outcome, Preset, Protected, Rule, Sighting, SightingKind, Syn, Time, Verdict,
-};
+use tcpcap_core::{Engine, Outcome, Preset, Protected, Verdict};
 use tokio::{
     signal::unix::{Signal, SignalKind, signal},
     time::{Instant, Interval, MissedTickBehavior, interval, sleep_until},
 };
-use tracing::{error, field::display, info, warn};
+use tracing::{error, info, warn};
 
 use crate::{
     enforce::Enforcer,
@@ -27,7 +25,9 @@ use crate::{
         http::{Health, Shown},
         log::Log,
         metrics::{self, Metrics},
+        tell,
     },
+    translate,
 };
 
 /// How often the kernel's maps are read, blocks swept and failures tried again.
@@ -117,7 +117,8 @@ impl Daemon {
         let mut tuning = kernel.tuning()?;
         kernel.allow(&settings.allow, &mut tuning)?;
         kernel.own_networks(&settings.own, &mut tuning)?;
-        let wish = Wish { observe: settings.observe, ..Wish::default() };
+        let strays = settings.thresholds.stray.unanswered_pairs.is_some();
+        let wish = Wish { observe: settings.observe, strays, ..Wish::default() };
         tuning.set(&wish)?;
         let protected = Protected::new(settings.own.clone(), settings.allow.clone());
         let engine = Engine::new(&settings.engine());
@@ -229,7 +230,7 @@ impl Daemon {
                     break;
                 }
                 let some = self.to_log.len().min(LINES_AT_ONCE);
-                self.to_log.drain(..some).for_each(|event| log_connection(&event));
+                self.to_log.drain(..some).for_each(|event| tell::connection(&event));
             }
         }
         self.report();
@@ -242,7 +243,7 @@ impl Daemon {
         let mut batch = std::mem::take(&mut self.batch);
         for event in batch.drain(..) {
             let acted = self.verdicts.len();
-            self.engine.see(&sighting(&event), &self.protected, &mut self.verdicts);
+            self.engine.see(&translate::sighting(&event), &self.protected, &mut self.verdicts);
             self.enforce_from(acted);
             if event.kind != kind::ATTEMPT {
                 continue;
@@ -268,16 +269,9 @@ impl Daemon {
     /// Writes the blocks among the verdicts from the given one on.
     fn enforce_from(&mut self, first: usize) {
         for verdict in &self.verdicts[first..] {
-            let finding = &verdict.finding;
-            if let (Some(until), Some(source)) = (verdict.decision.entry_until(), finding.source) {
-                let block = Block {
-                    until: until.as_nanos(),
-                    since: finding.time.as_nanos(),
-                    reason: reason(finding.rule),
-                    ..Block::default()
-                };
+            if let Some((source, block)) = translate::block(verdict) {
                 self.enforcer.block(source, block);
-                self.metrics.event_to_block.observe(host::now().since(finding.time).as_secs_f64());
+                self.metrics.event_to_block.observe(host::now().since(verdict.finding.time).as_secs_f64());
             }
         }
     }
@@ -288,17 +282,9 @@ impl Daemon {
             let Verdict { finding, decision } = &verdict;
             self.metrics.count_finding(finding.rule.name(), finding.window);
             self.metrics.count_decision(decision.outcome.name());
-            log_finding(finding);
+            tell::verdict(&verdict);
             if let Outcome::Block { .. } = decision.outcome {
                 self.metrics.processed_blocks.inc();
-            }
-            let (event, line) = (decision.outcome.name(), verdict.done());
-            let source = finding.source.map(display);
-            match decision.outcome {
-                Outcome::Suppressed(_) => warn!(event, source, why = %decision, "{line}"),
-                // The finding's line has said it all.
-                Outcome::Alert => {}
-                _ => info!(event, source, why = %decision, "{line}"),
             }
         }
     }
@@ -307,9 +293,7 @@ impl Daemon {
     fn expire(&mut self) {
         for source in self.engine.expire(host::now()) {
             let counted = self.enforcer.unblock(source);
-            let verb = if self.observe { "would have dropped" } else { "dropped" };
-            info!(event = "unblock", source = %source, packets = counted.packets,
-                "Block of {source} is over: {verb} {} packets, {} bytes", counted.packets, counted.bytes);
+            tell::unblock(source, &counted, self.observe);
         }
     }
 
@@ -404,17 +388,8 @@ impl Daemon {
     fn watch_breaker(&mut self) {
         let open = self.engine.is_breaker_open(host::now());
         self.metrics.breaker_open.set(i64::from(open));
-        match (std::mem::replace(&mut self.breaker_open, open), open) {
-            (false, true) => error!(
-                event = "circuit_breaker",
-                open,
-                "Circuit breaker open: too many sources were blocked within a minute. Nobody new is blocked for now; \
-                 everything else goes on. If these were scanners, raise `caps.per_minute`"
-            ),
-            (true, false) => {
-                warn!(event = "circuit_breaker", open, "Circuit breaker closed: scanners are blocked again")
-            }
-            _ => {}
+        if std::mem::replace(&mut self.breaker_open, open) != open {
+            tell::breaker(open);
         }
     }
 }
@@ -435,60 +410,4 @@ fn write_own(own: &mut OwnAddresses, network: &Network) -> Result<(), Failure> {
             "has this host more than 16,384 addresses?",
         )
     })
-}
-
-fn sighting(event: &record::Event) -> Sighting {
-    let kind = match event.kind {
-        kind::COMPLETION => SightingKind::Completion { unanswered: false },
-        kind::UNANSWERED_COMPLETION => SightingKind::Completion { unanswered: true },
-        kind::REFUSAL => SightingKind::Refusal,
-        kind::STRAY_REFUSED => SightingKind::Stray { refused: true },
-        kind::STRAY => SightingKind::Stray { refused: false },
-        kind::PROBE => SightingKind::Probe { flags: event.flags },
-        kind::FRAGMENT => SightingKind::TinyFragment,
-        _ => {
-            let options = &event.options[..usize::from(event.options_len).min(event.options.len())];
-            let (to, seq, ip_id) = ((event.to, event.to_port), event.seq, event.ip_id);
-            SightingKind::Attempt(Marks::of(&Syn { to, seq, ip_id, ttl: event.ttl, window: event.window, options }))
-        }
-    };
-    let (from, to) = ((event.from, event.from_port), (event.to, event.to_port));
-    Sighting::new(Time::from_nanos(event.time), kind, from, to)
-}
-
-fn log_connection(e: &record::Event) {
-    let from = std::net::SocketAddr::new(e.from.to_ip(), e.from_port);
-    let to = std::net::SocketAddr::new(e.to.to_ip(), e.to_port);
-    info!(event = "connection", %from, %to, "New connection: {from} -> {to}");
-}
-
-fn reason(rule: Rule) -> u32 {
-    match rule {
-        Rule::PortScan => record::reason::PORT_SCAN,
-        Rule::Sweep => record::reason::SWEEP,
-        Rule::Stealth => record::reason::STEALTH,
-        Rule::Stray => record::reason::STRAY,
-        Rule::BruteForce => record::reason::BRUTE_FORCE,
-        // These only tell, and make no entry.
-        Rule::Forged | Rule::Flood | Rule::FloodSource | Rule::FanOut => 0,
-    }
-}
-
-fn log_finding(f: &Finding) {
-    let (source, in_name_of) = (f.source.map(display), f.in_name_of.map(display));
-    let fingerprint = f.fingerprint.map(|f| f.tool.name());
-    info!(
-        event = "finding",
-        source,
-        in_name_of,
-        rule = f.rule.name(),
-        window = f.window,
-        count = f.count,
-        threshold = f.threshold,
-        attempts_before = f.attempts_before,
-        completions = f.completions,
-        verified = f.verified(),
-        fingerprint,
-        "{f}"
-    );
 }

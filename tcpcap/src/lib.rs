@@ -14,3 +14,4 @@ pub mod network;
 pub mod replay;
 pub mod settings;
 pub mod surface;
+pub mod translate;

@@ -42,7 +42,10 @@ const CAPACITY: usize = 256;
 
 /// A source's attempts on these ports of late. Kept only while the rule is on.
 #[derive(Debug, Default)]
-pub(super) struct Guesses(Option<Box<VecDeque<(Time, Addr, u16)>>>);
+pub(super) struct Guesses(Option<Box<Recent>>);
+
+#[derive(Debug, Default)]
+struct Recent(VecDeque<(Time, Addr, u16)>);
 
 impl Guesses {
     /// Notes an attempt, if it is on one of the ports.
@@ -50,7 +53,7 @@ impl Guesses {
         if !limits.cares_for(port) {
             return;
         }
-        let recent = self.0.get_or_insert_default();
+        let recent = &mut self.0.get_or_insert_default().0;
         let old = recent.iter().take_while(|(time, ..)| now.since(*time) > WINDOW).count();
         recent.drain(..old.max((recent.len() + 1).saturating_sub(CAPACITY)));
         recent.push_back((now, to, port));
@@ -68,7 +71,7 @@ pub(super) fn judge(limits: Limits, source: Source, record: &Record, pair: (Addr
         .guesses
         .0
         .iter()
-        .flat_map(|recent| recent.iter())
+        .flat_map(|recent| &recent.0)
         .filter(|(time, to, port)| (*to, *port) == pair && now.since(*time) <= WINDOW);
     let count = u32::try_from(here.count()).unwrap_or(u32::MAX);
     if count < threshold {

@@ -153,7 +153,8 @@ pub struct Finding {
 
 impl Finding {
     /// A finding of this rule, yet without evidence.
-    pub(crate) fn new(time: Time, source: Option<Source>, rule: Rule, window: (&'static str, Duration)) -> Self {
+    #[must_use]
+    pub fn new(time: Time, source: Option<Source>, rule: Rule, window: (&'static str, Duration)) -> Self {
         Self {
             time,
             source,

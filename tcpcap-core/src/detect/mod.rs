@@ -225,7 +225,7 @@ impl Detector {
                 }
                 // At the end of time a second later is now.
                 Verdict::LookAgain(at) => {
-                    look_again = look_again.into_iter().chain(Some(at).filter(|at| *at > now)).min()
+                    look_again = look_again.into_iter().chain(Some(at).filter(|at| *at > now)).min();
                 }
                 Verdict::Quiet => {}
             }

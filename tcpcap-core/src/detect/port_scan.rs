@@ -151,7 +151,7 @@ fn is_sweep<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> bool {
 }
 
 /// The tool that nearly all of the pairs are of.
-fn fingerprint<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> Option<Fingerprint> {
+fn fingerprint<'a>(pairs: &(impl Iterator<Item = &'a Pair> + Clone)) -> Option<Fingerprint> {
     let all = pairs.clone().count();
     let (tool, marked) = Tool::ALL
         .into_iter()
@@ -201,7 +201,7 @@ impl PortScan {
     fn threshold<'a>(
         &self,
         window: Window,
-        pairs: impl Iterator<Item = &'a Pair> + Clone,
+        pairs: &(impl Iterator<Item = &'a Pair> + Clone),
     ) -> Option<(u32, Option<Fingerprint>)> {
         // Telling the sweep costs a walk or two, and only one window asks.
         let limit = self.limit(window, window == Window::Abandoned && is_sweep(pairs.clone()))?;
@@ -229,7 +229,7 @@ impl PortScan {
                 continue;
             }
             let counted = pairs.clone().filter(|p| window.counts_from(p) <= now);
-            if let Some((threshold, fingerprint)) = self.threshold(window, counted.clone()) {
+            if let Some((threshold, fingerprint)) = self.threshold(window, &counted) {
                 let count = window.score(counted.clone());
                 let achieves_little = || u64::from(count) >= 2 * record.completions;
                 if count >= threshold && (window != Window::Abandoned || achieves_little()) {

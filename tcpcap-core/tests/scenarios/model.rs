@@ -43,6 +43,7 @@ struct Pair {
 }
 
 type Pairs = BTreeMap<u16, Pair>;
+type Score = dyn Fn(&[(u16, Pair)]) -> usize;
 
 /// The window that fires now, in the words of the rule: its name, its span, and how many pairs it counts.
 fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option<(&'static str, Duration, usize)> {
@@ -50,7 +51,7 @@ fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option
     let incomplete = |span| recent(span).filter(|(_, p)| !p.completed);
     let settled = |span| incomplete(span).filter(|(_, p)| p.refused || now.since(p.first) >= SETTLED_AFTER);
     let left = |(_, p): &(u16, Pair)| p.tries <= 3 && now.since(p.last) >= ABANDONED_AFTER;
-    let fires = |pairs: Vec<(u16, Pair)>, score: &dyn Fn(&[(u16, Pair)]) -> usize, limit: Option<u32>| {
+    let fires = |pairs: Vec<(u16, Pair)>, score: &Score, limit: Option<u32>| {
         let of = |tool| pairs.iter().filter(|(_, p)| p.tool == Some(tool)).count();
         let marked = Tool::ALL.into_iter().map(of).max().unwrap_or(0);
         let halved = marked >= 3 && marked * 10 >= pairs.len() * 9;

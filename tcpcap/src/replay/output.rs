@@ -29,6 +29,7 @@ pub struct Output<W> {
 
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[allow(clippy::large_enum_variant, reason = "one at a time, written at once")]
 enum Line<'a> {
     Finding {
         time: String,

@@ -242,6 +242,19 @@ fn a_rst_without_ack_tells_of_a_stray_within_the_budget() {
 }
 
 #[test]
+fn our_rst_to_a_syn_ack_that_nobody_asked_for_tells_of_no_stray() {
+    for from in FROM {
+        let mut sensor = seeing();
+        assert_eq!(sensor.end(&syn(from, 40_000).flags(SYN | ACK).seq(5, 9)), End::Reply);
+        assert_eq!(sensor.leave(&answer(from, RST, 9, 0)), [], "the backscatter of somebody else's flood");
+        // An attempt on the same flow is a new one, and what answers it is told as ever.
+        assert_eq!(sensor.end(&attempt(from)), End::Attempt);
+        assert_eq!(sensor.end(&syn(from, 40_000).flags(SYN | ACK).seq(5, 9)), End::Reply);
+        assert_eq!(sensor.leave(&refusal(from)), [Note::EventSent, Note::Refused]);
+    }
+}
+
+#[test]
 fn only_an_own_address_answers_strays() {
     let mut sensor = seeing();
     for (from, to) in [("198.51.100.2:80", "192.0.2.7:1"), ("[2001:db8:1:2::2]:80", "[2001:db8:9:9::7]:1")] {

@@ -1,0 +1,83 @@
+//! Between the kernel program's records and the core's words.
+
+use tcpcap_common::record::{self, Block, kind, scope};
+use tcpcap_core::{Marks, Rule, Scope, Sighting, SightingKind, Source, Syn, Time, Verdict};
+
+/// What an event of the ring tells.
+pub fn sighting(event: &record::Event) -> Sighting {
+    let kind = match event.kind {
+        kind::COMPLETION => SightingKind::Completion { unanswered: false },
+        kind::UNANSWERED_COMPLETION => SightingKind::Completion { unanswered: true },
+        kind::REFUSAL => SightingKind::Refusal,
+        kind::STRAY_REFUSED => SightingKind::Stray { refused: true },
+        kind::STRAY => SightingKind::Stray { refused: false },
+        kind::PROBE => SightingKind::Probe { flags: event.flags },
+        kind::FRAGMENT => SightingKind::TinyFragment,
+        _ => {
+            let options = &event.options[..usize::from(event.options_len).min(event.options.len())];
+            let (to, seq, ip_id) = ((event.to, event.to_port), event.seq, event.ip_id);
+            SightingKind::Attempt(Marks::of(&Syn { to, seq, ip_id, ttl: event.ttl, window: event.window, options }))
+        }
+    };
+    let (from, to) = ((event.from, event.from_port), (event.to, event.to_port));
+    Sighting::new(Time::from_nanos(event.time), kind, from, to)
+}
+
+/// The entry that a verdict asks for, and for whom.
+pub fn block(verdict: &Verdict) -> Option<(Source, Block)> {
+    let Verdict { finding, decision } = verdict;
+    let block = Block {
+        until: decision.entry_until()?.as_nanos(),
+        since: finding.time.as_nanos(),
+        reason: reason(finding.rule),
+        scope: match decision.scope {
+            Scope::All => scope::ALL,
+            Scope::Syn => scope::SYN,
+        },
+        ..Block::default()
+    };
+    Some((finding.source?, block))
+}
+
+fn reason(rule: Rule) -> u32 {
+    match rule {
+        Rule::PortScan => record::reason::PORT_SCAN,
+        Rule::Sweep => record::reason::SWEEP,
+        Rule::Stealth => record::reason::STEALTH,
+        Rule::Stray => record::reason::STRAY,
+        Rule::BruteForce => record::reason::BRUTE_FORCE,
+        // These only tell, and make no entry.
+        Rule::Forged | Rule::Flood | Rule::FloodSource | Rule::FanOut => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::{collections::HashSet, time::Duration};
+    use tcpcap_core::{Decision, Outcome};
+
+    #[test]
+    fn every_rule_that_blocks_has_a_reason_of_its_own_and_the_others_have_none() {
+        let blocking: Vec<_> = Rule::ALL.into_iter().filter(|r| !r.is_alert()).map(reason).collect();
+        assert_eq!(blocking.iter().collect::<HashSet<_>>().len(), blocking.len());
+        assert!(!blocking.contains(&0));
+        assert!(Rule::ALL.into_iter().filter(|r| r.is_alert()).all(|r| reason(r) == 0));
+    }
+
+    #[test]
+    fn an_entry_has_the_decisions_end_and_scope_and_without_a_decision_to_block_there_is_none() {
+        let source = Source("192.0.2.7".parse::<std::net::IpAddr>().unwrap().into());
+        let entry = |outcome, scope| {
+            let finding =
+                tcpcap_core::Finding::new(Time::from_secs(1), Some(source), Rule::Sweep, ("fast", Duration::ZERO));
+            block(&Verdict { finding, decision: Decision { outcome, times: 1, ttl: Duration::ZERO, scope } })
+        };
+        let until = Time::from_secs(9);
+        let (who, block) = entry(Outcome::Block { until }, Scope::Syn).unwrap();
+        assert_eq!((who, block.since, block.until), (source, 1_000_000_000, 9_000_000_000));
+        assert_eq!((block.reason, block.scope), (record::reason::SWEEP, scope::SYN));
+        assert_eq!(entry(Outcome::Observe { until }, Scope::All).unwrap().1.scope, scope::ALL);
+        assert_eq!(entry(Outcome::Alert, Scope::All), None);
+    }
+}
