@@ -74,7 +74,7 @@ impl Engine {
         }
     }
 
-    /// Takes a sighting and appends what comes of it, at most one verdict.
+    /// Takes a sighting and appends what comes of it: its source is blocked once at most, and there may be alerts beside.
     pub fn see(&mut self, sighting: &Sighting, protected: &Protected, out: &mut Vec<Verdict>) {
         self.detector.see(sighting, &mut |finding| decide(&mut self.policy, finding, protected, out));
     }

@@ -106,10 +106,12 @@ impl Detector {
         match sighting.kind {
             SightingKind::Attempt(marks) => {
                 record.attempt(pair, marks, &thresholds, self.port_scan.keep(), now);
-                let guessing = brute_force::judge(thresholds.brute_force, source, record, pair, now);
                 let fanning = fan_out::judge(thresholds.fan_out, source, record, now);
                 self.targets.attempt(source, pair, now);
                 self.judge(source, found);
+                // After that: if it gets the source blocked, nothing is left to block it for once more.
+                let Some(record) = self.table.get(source) else { return };
+                let guessing = brute_force::judge(thresholds.brute_force, source, record, pair, now);
                 for finding in fanning.into_iter().chain(guessing) {
                     self.report(finding, found);
                 }

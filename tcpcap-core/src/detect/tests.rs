@@ -71,6 +71,15 @@ fn a_rule_that_fired_is_silent_about_the_source_for_as_long_as_it_is_told() {
 }
 
 #[test]
+fn an_attempt_for_which_two_rules_fire_is_one_reason_to_block_not_two() {
+    let brute_force = brute_force::Limits { attempts: Some(1) };
+    let mut d = Detector::new(Thresholds { brute_force, ..Thresholds::of(Preset::Strict) }, 100);
+    assert!(attempt(&mut d, 0, 1, 80).is_empty() && attempt(&mut d, 1, 1, 81).is_empty());
+    let rules: Vec<_> = attempt(&mut d, 2, 1, 22).iter().map(|f| f.rule).collect();
+    assert_eq!(rules, [Rule::PortScan]);
+}
+
+#[test]
 fn forged_sources_push_each_other_out_and_not_the_scanner_and_not_the_customer() {
     let mut d = balanced(64);
     attempt(&mut d, 0, 1, 80);
