@@ -17,8 +17,11 @@ use crate::failure::Failure;
 
 /// What is held of a file at first.
 const BUFFER: usize = 1 << 18;
-/// And at most: no tool writes a packet of more than 256 KiB, but pcapng has other blocks.
-const MAX_BUFFER: usize = 1 << 24;
+/// And at most: no tool writes a packet of more than 256 KiB, but pcapng has other blocks. The library lists a block's
+/// options, which takes up to fourteen times as much as they do.
+const MAX_BUFFER: usize = 1 << 21;
+/// Interfaces of one section: all of them are kept. Far more than any host has.
+const MAX_INTERFACES: usize = 1 << 16;
 /// The year 2262. Behind it time needs room to go on: what waits for a second to pass must see it pass.
 const LAST: u64 = u64::MAX / 2;
 /// A classic packet record that claims more is no packet; libpcap draws the line here too.
@@ -126,7 +129,7 @@ impl Capture {
                     if self.more() {
                         continue;
                     }
-                    "a packet or block of an impossible length".to_owned()
+                    format!("a packet or block of more than {} MiB", MAX_BUFFER >> 20)
                 }
                 Err(PcapError::UnexpectedEof) => match self.problem.take() {
                     None => "ends in the middle of a packet or block".to_owned(),
@@ -148,7 +151,7 @@ impl Capture {
             return true;
         }
         // It is as full as it gets; its size is a power of two.
-        let size = (held + 1).next_power_of_two().max(BUFFER) * 2;
+        let size = held.next_power_of_two().max(BUFFER) * 2;
         size <= MAX_BUFFER && self.blocks.grow(size)
     }
 }
@@ -240,6 +243,9 @@ impl Decoder {
                 self.big_endian = section.big_endian();
                 self.interfaces.clear();
                 return Ok(());
+            }
+            PcapBlockOwned::NG(Block::InterfaceDescription(_)) if self.interfaces.len() == MAX_INTERFACES => {
+                return Err(Stop::Damaged(format!("a section of more than {MAX_INTERFACES} interfaces")));
             }
             PcapBlockOwned::NG(Block::InterfaceDescription(block)) => {
                 let impossible = || Stop::Damaged("time stamps of an impossible resolution".to_owned());

@@ -181,9 +181,20 @@ fn a_length_that_cannot_be_is_damage() {
 
 #[test]
 fn a_block_larger_than_the_buffer_is_read() {
-    let file = [section(), block(0x0bad_0bad, &vec![1; 3_000_000]), interface(1, 6, 0), packet(0, 1, b"abcd")].concat();
+    let file = [section(), block(0x0bad_0bad, &vec![1; 2_000_000]), interface(1, 6, 0), packet(0, 1, b"abcd")].concat();
     let (packets, damage) = Temporary::with(&file).read().unwrap();
     assert_eq!((packets.len(), damage), (1, None));
+}
+
+#[test]
+fn more_than_is_held_at_once_is_damage_and_named() {
+    let large = [section(), block(0x0bad_0bad, &vec![1; MAX_BUFFER])].concat();
+    let many = [section(), interface(1, 6, 0).repeat(MAX_INTERFACES + 1)].concat();
+    for (file, what) in
+        [(large, "a packet or block of more than 2 MiB"), (many, "a section of more than 65536 interfaces")]
+    {
+        assert_eq!(Temporary::with(&file).read().unwrap().1.unwrap().what, what);
+    }
 }
 
 #[test]
