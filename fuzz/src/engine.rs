@@ -65,9 +65,12 @@ impl Play {
         let (from, to) = input::ends(source, target);
         let sighting = Sighting::new(self.now, kind, (from, 40_000), (to, port));
         self.witness.time_is(self.now);
+        self.witness.sighting(&sighting);
         self.engine.see(&sighting, &self.protected, &mut self.verdicts);
-        assert!(self.verdicts.len() <= 1, "a sighting has one verdict at most");
-        assert!(self.verdicts.iter().all(|v| v.finding.source == sighting.source), "of its own source");
+        let own = |v: &Verdict| v.finding.source.or(v.finding.in_name_of) == Some(sighting.source);
+        assert!(self.verdicts.iter().all(own), "of its own source: {:?}", self.verdicts);
+        let serious = self.verdicts.iter().filter(|v| !v.finding.rule.is_alert()).count();
+        assert!(serious <= 1, "a sighting gets its source blocked once at most: {:?}", self.verdicts);
         self.look();
     }
 
@@ -88,6 +91,8 @@ impl Play {
     fn look(&mut self) {
         self.verdicts.drain(..).for_each(|verdict| self.witness.verdict(&verdict));
         self.witness.stats(self.engine.stats());
+        let latest = self.witness.time_is(Time::ZERO);
+        self.witness.breaker(self.engine.is_breaker_open(latest));
     }
 
     /// Lets everything come that is still waited for: that has an end.
@@ -105,7 +110,7 @@ impl Play {
     }
 }
 
-/// Scans, sweeps, probes and honest clients, of which some get blocked again and again.
+/// Scans, sweeps, probes, floods and honest clients, of which some get blocked again and again.
 pub fn seeds() -> Vec<Vec<u8>> {
     input::seeds()
 }

@@ -1,13 +1,17 @@
 //! Frames and captures to begin with: made by hand, and the repository's own captures where they lie.
 
-use std::{fs, io::Write as _, path::PathBuf};
+use std::{
+    fs::{self, File},
+    io::{BufReader, Read as _, Write as _},
+    path::PathBuf,
+};
 
-use flate2::{Compression, write::GzEncoder};
+use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
 use tcpcap::{capture::Capture, failure::Failure};
 use tcpcap_lab::frame::{Extension, Frame, flag, protocol};
 
 /// How much of a capture is taken. In a short file a change of one byte is likely to hit one that matters.
-const CAPTURE_LEN: usize = 2048;
+const CAPTURE_LEN: u64 = 2048;
 /// How many frames of a capture are taken.
 const CAPTURE_FRAMES: usize = 4;
 
@@ -119,14 +123,16 @@ pub fn gzip(bytes: &[u8]) -> Vec<u8> {
     gz.finish().unwrap_or_default()
 }
 
-/// The beginnings of the repository's captures.
+/// The beginnings of the repository's captures, decompressed: a change of a compressed one would seldom be a change of a
+/// packet.
 pub fn captures() -> Vec<Vec<u8>> {
-    let read = captured().into_iter().filter_map(|path| fs::read(path).ok());
-    read.map(|mut file| {
-        file.truncate(CAPTURE_LEN);
-        file
-    })
-    .collect()
+    let read = |path: PathBuf| {
+        let mut start = Vec::new();
+        let packed = BufReader::new(File::open(path).ok()?);
+        MultiGzDecoder::new(packed).take(CAPTURE_LEN).read_to_end(&mut start).ok()?;
+        Some(start)
+    };
+    captured().into_iter().filter_map(read).collect()
 }
 
 /// Some of the frames in them.
@@ -149,7 +155,7 @@ pub fn captured_frames() -> Vec<Vec<u8>> {
 fn captured() -> Vec<PathBuf> {
     let dir = PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../captures"));
     let mut paths: Vec<_> = fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path()).collect();
-    paths.retain(|path| path.is_file() && path.to_string_lossy().contains(".pcap"));
+    paths.retain(|path| path.is_file() && path.to_string_lossy().ends_with(".pcap.gz"));
     paths.sort();
     paths
 }

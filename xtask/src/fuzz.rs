@@ -21,9 +21,10 @@ use crate::{
 };
 
 /// What can be fuzzed: the name, and how long an input may be.
-const TARGETS: [(&str, u32); 3] = [("headers", 256), ("replay", 4096), ("engine", 1538)];
+const TARGETS: [(&str, u32); 3] = [("headers", 256), ("replay", 4096), ("engine", 1540)];
 
-/// How long the tests search each target. Bugs planted for a trial were found in a few seconds.
+/// How long the tests search each target. Of bugs planted for a trial, a table one entry too short was found in 0.7 s,
+/// an overflow in pcapng's time resolution in about 7 s, and one that took three conditions not reliably in 80 s.
 const IN_TESTS: Duration = Duration::from_secs(10);
 /// An input that takes longer is a finding, too.
 const SLOW: Duration = Duration::from_secs(5);
