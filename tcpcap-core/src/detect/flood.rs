@@ -266,6 +266,11 @@ pub(super) fn judge(limits: Limits, source: Source, record: &mut Record, now: Ti
     if !is_flood(half_open, limit, SHARE_OF_SOURCE) {
         return Verdict::LookAgain(now + LOOK);
     }
+    let sample = record.pairs.all(now, 2 * WINDOW).map(|p| (p.to, p.port));
+    if sample.clone().next().is_none() {
+        // Forgotten with another finding, which has told of them.
+        return Verdict::Quiet;
+    }
     record.rate.told_until = now + PAUSE;
     let finding = Finding {
         count: half_open.open,
@@ -275,5 +280,5 @@ pub(super) fn judge(limits: Limits, source: Source, record: &mut Record, now: Ti
         standing: record.standing(now, WINDOW, half_open.open),
         ..Finding::new(now, Some(source), Rule::FloodSource, ("source", WINDOW))
     };
-    Verdict::Fires(finding.with_sample(record.pairs.all(now, 2 * WINDOW).map(|p| (p.to, p.port))))
+    Verdict::Fires(finding.with_sample(sample))
 }

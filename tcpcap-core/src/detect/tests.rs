@@ -80,6 +80,25 @@ fn an_attempt_for_which_two_rules_fire_is_one_reason_to_block_not_two() {
 }
 
 #[test]
+fn a_flood_of_pairs_that_were_all_told_of_is_not_told_of_without_them() {
+    let mut d = Detector::new(Thresholds::of(Preset::Strict), 100);
+    let mut see = |millis, port, kind| {
+        let time = Time::ZERO + Duration::from_millis(millis);
+        let mut found = 0;
+        // As if blocks took no time.
+        d.see(&Sighting::new(time, kind, (source(1), 40_000), (OWN, port)), &mut |f| {
+            found += 1;
+            assert!(!f.targets.is_empty(), "{f:?}");
+            f.time
+        });
+        found
+    };
+    let scans: usize = (0..120).map(|port| see(1, port, SightingKind::Attempt(Marks::default()))).sum();
+    assert_eq!(scans, 40);
+    assert_eq!(see(2000, 1, SightingKind::Refusal), 0);
+}
+
+#[test]
 fn forged_sources_push_each_other_out_and_not_the_scanner_and_not_the_customer() {
     let mut d = balanced(64);
     attempt(&mut d, 0, 1, 80);
