@@ -28,7 +28,8 @@ use record::Record;
 use stealth::Oddity;
 use table::Table;
 
-/// How many sources are kept. At most 8 KB for one that scans, 400 bytes for one that came once.
+/// How many sources are kept. At most 10 KB for one of which there is all to keep that is kept, 18 KB while the brute
+/// force rule is on, 420 bytes for one that came once.
 pub const MAX_SOURCES: usize = 65_536;
 
 /// A source of which nothing was seen for this long is forgotten, unless it has left something incomplete. Longer than
