@@ -64,6 +64,17 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: false,
     },
     Suite {
+        name: "populations",
+        tiers: &[1, 2],
+        about: "random sources, honest and hostile, and who of them is found",
+        packages: &["tcpcap-core"],
+        targets: Targets::Test("populations"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
         name: "units",
         tiers: &[1],
         about: "the daemon's parts, without a kernel",
