@@ -7,6 +7,7 @@
     reason = "small numbers, drawn from ranges that fit"
 )]
 
+mod boundaries;
 mod dice;
 mod honest;
 mod hostile;
