@@ -24,7 +24,7 @@ pub use preset::{Preset, Thresholds};
 
 use crate::{Sighting, SightingKind, Source, Time};
 use port_scan::PortScan;
-use record::Record;
+use record::{Memory, Record};
 use stealth::Oddity;
 use table::Table;
 
@@ -32,8 +32,9 @@ use table::Table;
 /// force rule is on, 420 bytes for one that came once.
 pub const MAX_SOURCES: usize = 65_536;
 
-/// A source of which nothing was seen for this long is forgotten, unless it has left something incomplete. Longer than
-/// the shorter windows, for the sake of [`Finding::standing`].
+/// While the table is more than half full, a source of which nothing was seen for this long is forgotten, unless it has
+/// left something incomplete or sent probes. Longer than the shorter windows, for the sake of [`Finding::standing`]. With
+/// room to spare everybody is remembered as long as pairs are: a monitor that finds all of its services down is known.
 const MEMORY: Duration = Duration::from_secs(600);
 
 /// A source in whose name somebody scans is told of once in this time.
@@ -93,9 +94,10 @@ impl Detector {
         {
             self.checks.remove(&(at, evicted));
         }
+        let memory = self.memory();
         let record = self.table.get_or_make(source, now);
         // What the next sweep would forget is forgotten already: when it comes must make no difference.
-        if record.is_forgotten(now, self.port_scan.keep().memory) {
+        if record.is_forgotten(now, memory) {
             *record = Record::new(now);
         }
         record.last_seen = now;
@@ -186,10 +188,15 @@ impl Detector {
         self.targets.unwatched()
     }
 
+    fn memory(&self) -> Memory {
+        let open = self.port_scan.keep().memory;
+        Memory { idle: if self.table.is_half_full() { MEMORY } else { open }, open }
+    }
+
     fn sweep(&mut self) {
         self.swept = self.now;
         self.targets.sweep(self.now);
-        let (now, memory) = (self.now, self.port_scan.keep().memory);
+        let (now, memory) = (self.now, self.memory());
         self.table.retain(|_, record| !record.is_forgotten(now, memory));
     }
 

@@ -113,6 +113,11 @@ impl Pairs {
         self.0.iter().any(|p| p.completed && p.port == port && p.to == to)
     }
 
+    /// How often the completed pairs were tried that were tried more often than this.
+    pub(super) fn regular_tries(&self, than: u8) -> u32 {
+        self.0.iter().filter(|p| p.completed && p.tries > than).map(|p| u32::from(p.tries)).sum()
+    }
+
     /// How many are kept, completed ones too.
     pub(super) fn len(&self) -> usize {
         self.0.len()

@@ -55,8 +55,8 @@ pub const LONG_WINDOW: Duration = Duration::from_secs(86_400);
 /// When a pair that is still incomplete has settled: longer than any round trip with a retransmission or two.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(1);
 
-/// When a pair is abandoned: not tried again for this long, which is longer than monitors wait between two rounds …
-pub const ABANDONED_AFTER: Duration = Duration::from_secs(600);
+/// When a pair is abandoned: not tried again for this long, which is longer than most monitors wait between two rounds …
+pub const ABANDONED_AFTER: Duration = Duration::from_secs(2100);
 /// … and tried no more often than this. Scanners repeat a probe that was not answered, once or twice.
 pub const ABANDONED_TRIES: u8 = 3;
 
@@ -121,6 +121,17 @@ impl Window {
         }
     }
 
+    /// Whether a source is excused for what was counted: it lives here, or many live behind it, and somebody mistypes a
+    /// port now and then.
+    fn excuses(self, count: u32, record: &Record) -> bool {
+        match self {
+            Self::Burst | Self::Fast | Self::Medium | Self::Long => false,
+            Self::Abandoned => 2 * record.completions > u64::from(count),
+            // What was counted may be completed handshakes itself: only what it comes back to speaks for it.
+            Self::Open => record.pairs.regular_tries(ABANDONED_TRIES) > 4 * count,
+        }
+    }
+
     /// From when on it counts the pair.
     fn counts_from(self, pair: &Pair) -> Time {
         match self {
@@ -134,11 +145,23 @@ impl Window {
     /// What the pairs come to.
     fn score<'a>(self, pairs: impl Iterator<Item = &'a Pair>) -> u32 {
         match self {
-            Self::Fast => pairs.map(|p| if p.port < UNPRIVILEGED { 3 } else { 1 }).sum(),
+            Self::Fast => weigh(pairs),
             Self::Open => number(pairs.map(|p| p.port).collect::<BTreeSet<_>>().len()),
             _ => number(pairs.count()),
         }
     }
+}
+
+/// A privileged port weighs three, and two with each further address: an honest source seldom misses one, but where it
+/// does, it may be one service that is down on several addresses.
+fn weigh<'a>(pairs: impl Iterator<Item = &'a Pair>) -> u32 {
+    let mut seen = BTreeSet::new();
+    let weight = |p: &Pair| match p.port {
+        UNPRIVILEGED.. => 1,
+        port if seen.insert(port) => 3,
+        _ => 2,
+    };
+    pairs.map(weight).sum()
 }
 
 fn number(n: usize) -> u32 {
@@ -231,8 +254,7 @@ impl PortScan {
             let counted = pairs.clone().filter(|p| window.counts_from(p) <= now);
             if let Some((threshold, fingerprint)) = self.threshold(window, &counted) {
                 let count = window.score(counted.clone());
-                let achieves_little = || u64::from(count) >= 2 * record.completions;
-                if count >= threshold && (window != Window::Abandoned || achieves_little()) {
+                if count >= threshold && !window.excuses(count, record) {
                     let finding = finding(source, record, now, window, counted);
                     return Verdict::Fires(Finding { count, threshold, fingerprint, ..finding });
                 }
@@ -277,5 +299,5 @@ fn is_forged<'a>(record: &Record, now: Time, window: Window, mut pairs: impl Ite
     let known = record.was_verified_before(now, window.span())
         && record.completions >= KNOWN_STACK_COMPLETIONS
         && record.last_completion.is_some_and(|at| now.since(at) <= WINDOW);
-    known && !record.stacks.is_empty() && pairs.all(|p| !record.stacks.holds(p.stack))
+    known && record.stacks.are_few() && pairs.all(|p| !record.stacks.holds(p.stack))
 }

@@ -5,10 +5,19 @@ use std::time::Duration;
 use tcpcap_common::Addr;
 
 use super::{
-    MEMORY, Standing, Thresholds, brute_force::Guesses, fan_out::Fan, flood::SourceRate, pairs::Keep, pairs::Pairs,
+    Standing, Thresholds, brute_force::Guesses, fan_out::Fan, flood::SourceRate, pairs::Keep, pairs::Pairs,
     stealth::Probes, stray::Strays,
 };
 use crate::{Marks, Time};
+
+/// How long sources are remembered.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Memory {
+    /// Those that have left nothing open.
+    pub(super) idle: Duration,
+    /// The others.
+    pub(super) open: Duration,
+}
 
 /// One source's record: what each rule keeps of it, and what they share.
 #[derive(Debug)]
@@ -90,9 +99,9 @@ impl Record {
     }
 
     /// Whether there is nothing to remember the source for any more.
-    pub(super) fn is_forgotten(&self, now: Time, memory: Duration) -> bool {
-        let idle = now.since(self.last_seen) >= MEMORY && self.check_at.is_none() && now >= self.quiet_until;
-        idle && !self.pairs.has_incomplete(now, memory)
+    pub(super) fn is_forgotten(&self, now: Time, memory: Memory) -> bool {
+        let idle = now.since(self.last_seen) >= memory.idle && self.check_at.is_none() && now >= self.quiet_until;
+        idle && !self.pairs.has_incomplete(now, memory.open) && !self.probes.are_recent(now)
     }
 
     /// Whether the source had completed a handshake before a window that ends now began: then its address is real, and
@@ -141,8 +150,9 @@ impl Stacks {
         self.len = (self.len + 1).min(8);
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.len == 0
+    /// Whether they are all known, and few enough to be one host's: behind a NAT anybody may have a stack of his own.
+    pub(super) fn are_few(&self) -> bool {
+        (1..self.known.len()).contains(&usize::from(self.len))
     }
 
     /// Whether a handshake of this stack was completed of late.

@@ -6,7 +6,7 @@
 //! segment belongs to no connection that was seen to begin; it needs the kernel to follow every connection, and the
 //! connections that began before we did must end first ([`WARM_UP`]).
 //!
-//! A pair counts after a second, if the source has not completed a handshake there: after a restart or a failover every
+//! A pair counts after three seconds, if the source has not completed a handshake there: after a restart or a failover every
 //! client hits a host that has forgotten it, is refused, and connects anew. Ports that this host connects out from never
 //! count: what comes late for a connection that it has given up on is refused as well.
 //!
@@ -19,7 +19,6 @@ use tcpcap_common::Addr;
 use super::{
     Finding, Record, Rule, Verdict,
     pairs::{Keep, Pairs},
-    port_scan::SETTLED_AFTER,
 };
 use crate::{Marks, Source, Time};
 
@@ -34,6 +33,9 @@ pub struct Limits {
 
 /// How far back it looks.
 pub const WINDOW: Duration = Duration::from_secs(60);
+
+/// When a pair has settled: clients that were forgotten try again after a second or two.
+pub const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
 /// How long connections that began before the first sighting are waited out: longer than proxies keep idle ones.
 pub const WARM_UP: Duration = Duration::from_secs(300);

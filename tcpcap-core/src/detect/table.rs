@@ -37,6 +37,11 @@ impl Table {
         self.index.get(&source).map(|&i| &mut self.slots[i].1)
     }
 
+    /// Whether more than half of the room is taken.
+    pub(super) fn is_half_full(&self) -> bool {
+        self.slots.len() > self.max / 2
+    }
+
     /// Whether a record for this source would be one too many.
     pub(super) fn is_full_for(&self, source: Source) -> bool {
         self.slots.len() >= self.max && !self.index.contains_key(&source)

@@ -72,7 +72,7 @@ fn a_rule_that_fired_is_silent_about_the_source_for_as_long_as_it_is_told() {
 
 #[test]
 fn an_attempt_for_which_two_rules_fire_is_one_reason_to_block_not_two() {
-    let brute_force = brute_force::Limits { attempts: Some(1) };
+    let brute_force = brute_force::Limits { attempts: Some(1), ..Thresholds::default().brute_force };
     let mut d = Detector::new(Thresholds { brute_force, ..Thresholds::of(Preset::Strict) }, 100);
     assert!(attempt(&mut d, 0, 1, 80).is_empty() && attempt(&mut d, 1, 1, 81).is_empty());
     let rules: Vec<_> = attempt(&mut d, 2, 1, 22).iter().map(|f| f.rule).collect();
@@ -118,22 +118,23 @@ fn forged_sources_push_each_other_out_and_not_the_scanner_and_not_the_customer()
 }
 
 #[test]
-fn who_is_silent_for_long_is_forgotten() {
-    let mut d = balanced(100);
-    for n in 0..50 {
-        attempt(&mut d, 0, n, 80);
-        if n % 2 == 0 {
-            sight(&mut d, 0, n, 80, SightingKind::Completion { unanswered: false });
+fn who_is_silent_for_long_is_forgotten_the_sooner_the_less_room_there_is() {
+    for (max, forgotten) in [(100, 86_400_000), (60, 600_000)] {
+        let mut d = balanced(max);
+        for n in 0..50 {
+            attempt(&mut d, 0, n, 80);
+            if n % 2 == 0 {
+                sight(&mut d, 0, n, 80, SightingKind::Completion { unanswered: false });
+            }
         }
+        advance(&mut d, forgotten - 1000);
+        assert_eq!(d.tracked(), 50);
+        advance(&mut d, forgotten + 300_000);
+        let slow = if forgotten < 86_400_000 { 25 } else { 0 };
+        assert_eq!(d.tracked(), slow, "those that left a pair incomplete may be slow scanners");
+        advance(&mut d, 86_900_000);
+        assert_eq!((d.tracked(), d.evicted()), (0, 0));
     }
-    advance(&mut d, 599_000);
-    assert_eq!(d.tracked(), 50);
-    advance(&mut d, 900_000);
-    assert_eq!(d.tracked(), 25, "those that left a pair incomplete may be slow scanners");
-    advance(&mut d, 86_300_000);
-    assert_eq!(d.tracked(), 25);
-    advance(&mut d, 86_600_000);
-    assert_eq!((d.tracked(), d.evicted()), (0, 0));
 }
 
 #[test]

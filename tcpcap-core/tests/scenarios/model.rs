@@ -61,6 +61,7 @@ fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option
     let count = |pairs: &[(u16, Pair)]| pairs.len();
     let weigh = |pairs: &[(u16, Pair)]| pairs.iter().map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
     let abandoned: Vec<_> = incomplete(LONG_WINDOW).filter(left).collect();
+    let regular: usize = pairs.values().filter(|p| p.completed && p.tries > 3).map(|p| p.tries.min(255) as usize).sum();
     let achieves_little = abandoned.len() >= 2 * completions;
     [
         ("burst", WINDOW, fires(incomplete(WINDOW).collect(), &count, limits.burst_pairs)),
@@ -75,7 +76,8 @@ fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option
                 recent(LONG_WINDOW).filter(left).filter(|(port, _)| *port < 1024).collect(),
                 &count,
                 limits.open_ports,
-            ),
+            )
+            .filter(|counted| regular <= 4 * counted),
         ),
     ]
     .into_iter()
@@ -114,9 +116,9 @@ fn model(steps: &[Step], limits: Limits) -> Found {
             // Timers come before what happens at the same time.
             look(&mut pairs, &mut quiet_until, &completions);
             for step in steps.iter().filter(|s| Time::ZERO + ms(s.at) == now) {
-                // Nothing left open, nobody there for ten minutes: a stranger.
+                // Nothing left open, nobody there for a day: a stranger.
                 let waits = pairs.values().any(|p| !p.completed && now.since(p.last) <= LONG_WINDOW);
-                if now.since(last_seen) >= ms(600_000) && now >= quiet_until && !waits {
+                if now.since(last_seen) >= LONG_WINDOW && now >= quiet_until && !waits {
                     completions.clear();
                     pairs.clear();
                 }

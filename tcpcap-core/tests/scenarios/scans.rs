@@ -63,7 +63,7 @@ fn privileged_ports_weigh_three() {
 #[test]
 fn a_patient_scan_is_found_by_the_window_that_is_patient_enough() {
     for (gap_s, window, attempts) in
-        [(3, "fast", 17), (4, "medium", 19), (28, "medium", 19), (60, "abandoned", 22), (3600, "abandoned", 13)]
+        [(3, "fast", 17), (4, "medium", 19), (28, "medium", 19), (60, "long", 29), (3600, "abandoned", 13)]
     {
         let found = scan(2000..2040, 1000 * gap_s).found();
         let finding = &the_one(&found[..1]).finding;
@@ -76,6 +76,17 @@ fn a_scan_just_below_the_threshold_of_every_window_goes_unseen() {
     // Said in the documentation. Thirteen ports in a day; a port each two hours.
     assert!(scan(2000..2013, 30_000).found().is_empty());
     assert!(scan(2000..2200, 7_200_000).found().is_empty());
+}
+
+#[test]
+fn a_service_that_is_down_on_several_addresses_weighs_less_than_several_services() {
+    let found = |targets: u32| {
+        let mut world = World::new();
+        (0..targets)
+            .for_each(|i| world.closed_at(ms(0), ip(SCANNER), (Ipv4Addr::from_bits(0xc633_6400 + i).into(), 443)));
+        world.found().first().map(|v| v.finding.count)
+    };
+    assert_eq!((found(8), found(9)), (None, Some(19)));
 }
 
 #[test]
@@ -166,7 +177,9 @@ fn three_probes_of_any_odd_flags_are_a_stealth_scan() {
         assert_eq!((finding.rule.name(), finding.window, finding.count), ("stealth", "flags", 3), "flags {flags:#x}");
         assert_eq!((finding.ports.as_slice(), finding.attempts_before), ([1, 2, 3].as_slice(), 2));
         assert!(probes(flags, 1..3, 10).is_empty());
-        assert!(probes(flags, 1..100, 31_000).is_empty(), "two a minute");
+        let slow = probes(flags, 1..100, 31_000);
+        assert_eq!((slow[0].finding.window, slow[0].finding.count), ("slow", 6), "two a minute");
+        assert!(probes(flags, 1..6, 31_000).is_empty());
     }
 }
 
