@@ -8,7 +8,7 @@ use std::{
 };
 
 use tcpcap::{
-    capture::{Capture, Packet},
+    capture::{Capture, Origin, Packet},
     failure::Failure,
     replay::{Format, Inference, Output, Player},
 };
@@ -31,7 +31,8 @@ pub fn run(input: &[u8]) {
 fn replay(path: &Path) {
     let mut inference = Inference::default();
     let mut segments = 0;
-    let Ok(capture) = Capture::open(path) else { return };
+    let Ok(origin) = Origin::named(path) else { return };
+    let Ok(capture) = Capture::open(&origin) else { return };
     let first = capture.read(&mut |packet: Packet<'_>| {
         if let Ok((network, segment)) = packet.link.parse(packet.frame) {
             segments += 1;
@@ -45,7 +46,7 @@ fn replay(path: &Path) {
     let mut outputs = [Format::Text, Format::Json].map(|format| Output::new(format, io::sink()));
     let mut verdicts = Vec::new();
     let mut packets = 0;
-    let Ok(capture) = Capture::open(path) else { panic!("it could be opened before") };
+    let Ok(capture) = Capture::open(&origin) else { panic!("it could be opened before") };
     let second = capture.read(&mut |packet: Packet<'_>| {
         packets += 1;
         player.play(&packet, &mut verdicts);

@@ -7,7 +7,10 @@ use std::{
 };
 
 use flate2::{Compression, bufread::MultiGzDecoder, write::GzEncoder};
-use tcpcap::{capture::Capture, failure::Failure};
+use tcpcap::{
+    capture::{Capture, Origin},
+    failure::Failure,
+};
 use tcpcap_lab::frame::{Extension, Frame, flag, protocol};
 
 /// How much of a capture is taken. In a short file a change of one byte is likely to hit one that matters.
@@ -140,7 +143,7 @@ pub fn captured_frames() -> Vec<Vec<u8>> {
     let mut frames = Vec::new();
     for path in captured() {
         let mut wanted = CAPTURE_FRAMES;
-        let Ok(capture) = Capture::open(&path) else { continue };
+        let Ok(capture) = Origin::named(&path).and_then(|origin| Capture::open(&origin)) else { continue };
         // An error says that there are enough of them, or no more to be had.
         let _enough = capture.read(&mut |packet| {
             frames.push(packet.frame.to_vec());
