@@ -1,6 +1,6 @@
 //! The port scan rule: a source scans when it tries many (own address, port) pairs and completes none of them.
 //!
-//! Several windows over one set of pairs ([`Window`]). *burst* counts at once and stops a fast scan while it runs. *fast*,
+//! Several windows over one set of pairs. *burst* counts at once and stops a fast scan while it runs. *fast*,
 //! *medium* and *long* wait until a pair has settled: refused by this host, where its answers are in view, or still
 //! incomplete after a second, so that a long round trip makes nobody suspect. *fast* weighs, since an honest source
 //! seldom misses a privileged port (weights as in scanlogd and xtables-addons' psd). *abandoned* is for those who take
@@ -273,7 +273,11 @@ fn finding<'a>(
     window: Window,
     pairs: impl Iterator<Item = &'a Pair> + Clone,
 ) -> Finding {
-    let forged = is_forged(record, now, window, pairs.clone());
+    // A past that began well before the first of the pairs was not bought for this. Looking back as far as the window
+    // does would ask a day of whoever gets flagged after hours.
+    let began = pairs.clone().map(|p| p.first).min().unwrap_or(now);
+    let looked = window.span().min(WINDOW.max(now.since(began)));
+    let forged = is_forged(record, now, looked, pairs.clone());
     let rule = match is_sweep(pairs.clone()) {
         _ if forged => Rule::Forged,
         true => Rule::Sweep,
@@ -286,7 +290,7 @@ fn finding<'a>(
         // The one that made the rule fire is not before.
         attempts_before: record.attempts.saturating_sub(1),
         completions: record.completions,
-        standing: record.standing(now, span, count),
+        standing: record.standing(now, looked, count),
         ..base
     }
     .with_sample(pairs.map(|p| (p.to, p.port)))
@@ -295,8 +299,8 @@ fn finding<'a>(
 /// Whether another stack sent the pairs than the source's own, which is known well and in use at the same time. A
 /// scanner that keeps a few connections going from another stack looks the same, and so do the two in one NAT: then
 /// nobody is blocked, but it is told.
-fn is_forged<'a>(record: &Record, now: Time, window: Window, mut pairs: impl Iterator<Item = &'a Pair>) -> bool {
-    let known = record.was_verified_before(now, window.span())
+fn is_forged<'a>(record: &Record, now: Time, looked: Duration, mut pairs: impl Iterator<Item = &'a Pair>) -> bool {
+    let known = record.was_verified_before(now, looked)
         && record.completions >= KNOWN_STACK_COMPLETIONS
         && record.last_completion.is_some_and(|at| now.since(at) <= WINDOW);
     known && record.stacks.are_few() && pairs.all(|p| !record.stacks.holds(p.stack))

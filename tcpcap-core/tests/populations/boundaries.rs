@@ -145,6 +145,16 @@ fn privileged_ports_that_all_answer_and_are_tried_each_hour_and_a_half_go_unseen
 }
 
 #[test]
+fn a_client_in_whose_name_somebody_scans_a_port_a_minute_is_told_of_and_left_alone() {
+    let found = both(|world| {
+        (0..4320).for_each(|n| world.open(secs(20 * n), ms(40), Peer::at(other(1), 9), (own(1), 443)));
+        closed(world, 6 * 60 * MINUTE, MINUTE, 2000..2060);
+    });
+    let first = found.map(|found| (found[0].finding.rule, found[0].finding.window));
+    assert_eq!(first, [(Rule::Forged, "long"); 2]);
+}
+
+#[test]
 fn unprivileged_ports_that_all_answer_go_unseen_today() {
     goes_unseen(|world| (0..99).for_each(|n| world.open(ms(100 * n), ms(10), who(), (own(1), 2000 + n as u16))));
 }

@@ -45,7 +45,7 @@ struct Pair {
 type Pairs = BTreeMap<u16, Pair>;
 type Score = dyn Fn(&[(u16, Pair)]) -> usize;
 
-/// The window that fires now, in the words of the rule: its name, its span, and how many pairs it counts.
+/// The window that fires now, in the words of the rule: its name, how far it looked, and how many pairs it counts.
 fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option<(&'static str, Duration, usize)> {
     let recent = |span| pairs.iter().filter(move |(_, p)| now.since(p.last) <= span).map(|(port, p)| (*port, *p));
     let incomplete = |span| recent(span).filter(|(_, p)| !p.completed);
@@ -56,7 +56,8 @@ fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option
         let marked = Tool::ALL.into_iter().map(of).max().unwrap_or(0);
         let halved = marked >= 3 && marked * 10 >= pairs.len() * 9;
         let limit = limit.map(|l| if halved { l.div_ceil(2) } else { l } as usize);
-        limit.filter(|l| score(&pairs) >= *l).map(|_| pairs.len())
+        let began = pairs.iter().map(|(_, p)| p.first).min().unwrap_or(now);
+        limit.filter(|l| score(&pairs) >= *l).map(|_| (pairs.len(), WINDOW.max(now.since(began))))
     };
     let count = |pairs: &[(u16, Pair)]| pairs.len();
     let weigh = |pairs: &[(u16, Pair)]| pairs.iter().map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
@@ -77,11 +78,11 @@ fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option
                 &count,
                 limits.open_ports,
             )
-            .filter(|counted| regular <= 4 * counted),
+            .filter(|(counted, _)| regular <= 4 * counted),
         ),
     ]
     .into_iter()
-    .find_map(|(window, span, counted)| Some((window, span, counted?)))
+    .find_map(|(window, span, fired)| fired.map(|(counted, since)| (window, span.min(since), counted)))
 }
 
 /// Every window looked at after every step, whenever a pair has settled and whenever one is abandoned.

@@ -11,11 +11,12 @@ const SERVICES: [u16; 12] = [443, 80, 22, 25, 993, 587, 8080, 8443, 5432, 3306, 
 
 /// What a crowd behind one source does in a day: a few services, and ports that somebody mistypes.
 ///
-/// Not promised: six privileged ones within ten minutes, or thirteen in a day.
+/// Not promised: so many privileged ones that they weigh eighteen in a minute, or thirteen in a day.
 fn crowd(dice: &mut Dice, world: &mut World, users: u64, member: impl Fn(u64) -> Peer, to: IpAddr) {
     let (services, each) = (dice.among("services", 1..=12), dice.among("connections_each", 3..=6));
     let (in_ten_minutes, in_a_day) = (dice.among("mistyped_in_ten_minutes", 0..=12), dice.among("mistyped", 0..=25));
     let privileged = dice.among("privileged", 0..=12);
+    let at_once = privileged.min((17 - in_ten_minutes) / 2);
     for user in 0..users {
         for _ in 0..each {
             let port = dice.one_of(&SERVICES[..services as usize]);
@@ -25,7 +26,7 @@ fn crowd(dice: &mut Dice, world: &mut World, users: u64, member: impl Fn(u64) ->
     let bad_moment = dice.up_to(DAY);
     for n in 0..in_a_day.max(in_ten_minutes) {
         let bad = n < in_ten_minutes;
-        let is_privileged = if bad { n < privileged.min(5) } else { n - in_ten_minutes < privileged.saturating_sub(5) };
+        let is_privileged = if bad { n < at_once } else { n - in_ten_minutes < privileged - at_once };
         let at = if bad { bad_moment + dice.up_to(secs(600)) } else { dice.up_to(DAY) };
         let port = if is_privileged { 800 + n } else { 2000 + n } as u16;
         let (who, tries) = (member(dice.below(users)), dice.within(1..=4));

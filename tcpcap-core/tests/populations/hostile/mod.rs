@@ -7,7 +7,9 @@ mod scans;
 
 use tcpcap_core::Preset::{self, Balanced, Relaxed, Strict};
 
-use crate::population::{is_found, is_found_by_the_answers, is_found_soon, is_told_of_as_a_flood, play};
+use crate::population::{
+    is_found, is_found_by_the_answers, is_found_soon, is_not_blocked, is_told_of_as_a_flood, play,
+};
 
 const ALL: [Preset; 3] = [Strict, Balanced, Relaxed];
 /// Strict blocks whoever three of the forged SYNs of a flood of many ports happen to name.
@@ -54,6 +56,11 @@ fn stealth_scans_are_found() {
 #[test]
 fn ack_scans_are_found_by_our_answers() {
     play(100, &ALL, others::ack_scans, is_found_by_the_answers);
+}
+
+#[test]
+fn clients_in_whose_name_somebody_scans_are_not_blocked() {
+    play(40, &MILD, others::framed_clients, is_not_blocked);
 }
 
 #[test]

@@ -81,6 +81,25 @@ pub fn syn_floods_of_an_address(dice: &mut Dice, world: &mut World) {
     }
 }
 
+/// SYNs in the name of a client that is in and out all the while, from another stack than its own.
+///
+/// Not promised: a client that has been known for less than ten minutes, has completed fewer than ten connections or half
+/// as many as are forged, or pauses for a minute; fewer than twenty forged pairs in ten minutes.
+pub fn framed_clients(dice: &mut Dice, world: &mut World) {
+    let victim = Peer::first();
+    let (gap, n) = (us(dice.scaled("gap_us", 100..=30_000_000 / world.factor())), dice.among("forged", 15..=60));
+    let (known, pause) = (secs(dice.scaled("known_s", 1300..=100_000)), secs(dice.among("pause_s", 10..=30)));
+    for i in 0..n {
+        world.closed(known + gap * i as u32, Peer::at(victim.ip, 66), (own(1), 2000 + i as u16));
+    }
+    let (mut now, ends) = (Duration::ZERO, known + gap * n as u32);
+    while now < ends {
+        world.open(now, ms(30), victim, (own(1), 443));
+        // Whatever came long before is only known to have come.
+        now += if now + secs(1200) < known { secs(550) } else { pause };
+    }
+}
+
 /// SYNs of one source to one port.
 ///
 /// Not promised: fewer than a hundred in five seconds.
