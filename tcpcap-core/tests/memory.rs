@@ -202,7 +202,7 @@ fn sources_that_send_strays_are_bounded_whether_they_are_refused_or_not() {
                 victim.see(MICROSECOND, SightingKind::Stray { refused }, source, (1, port));
             }
         }
-        pass(victim, 2);
+        pass(victim, 4);
         pass(victim, 300);
     });
     assert!(found > 0);

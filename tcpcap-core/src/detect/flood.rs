@@ -101,7 +101,7 @@ impl Targets {
                 continue;
             }
             let target = self.targets.entry(key).or_default();
-            target.rate.attempt(1, now);
+            target.rate.attempt(now);
             target.last = now;
             // Nobody is counted before there is enough to count.
             let recent = target.rate.recent_attempts(now);
@@ -122,7 +122,7 @@ impl Targets {
     pub(super) fn end(&mut self, (to, port): (Addr, u16), now: Time) {
         for key in [(to, Where::Port(port)), (to, Where::Anywhere)] {
             if let Some(target) = self.targets.get_mut(&key) {
-                target.rate.end(1, now);
+                target.rate.end(now);
             }
         }
     }
@@ -210,7 +210,6 @@ fn finding((to, port): Key, count: u32, threshold: u32, now: Time) -> Finding {
 pub(super) struct SourceRate {
     since: Time,
     begun: u32,
-    ended: u32,
     rate: Option<Box<Rate>>,
     told_until: Time,
 }
@@ -226,11 +225,11 @@ impl SourceRate {
         self.turn(now);
         self.begun += 1;
         match &mut self.rate {
-            Some(rate) => rate.attempt(1, now),
+            Some(rate) => rate.attempt(now),
             None if self.begun >= WORTH_COUNTING => {
+                // What came before is too old to be put into one bucket, and too little to matter.
                 let mut rate = Box::<Rate>::default();
-                rate.attempt(self.begun, now);
-                rate.end(self.ended, now);
+                rate.attempt(now);
                 self.rate = Some(rate);
             }
             None => {}
@@ -239,9 +238,8 @@ impl SourceRate {
 
     pub(super) fn end(&mut self, now: Time) {
         self.turn(now);
-        self.ended = self.ended.saturating_add(1);
         if let Some(rate) = &mut self.rate {
-            rate.end(1, now);
+            rate.end(now);
         }
     }
 
@@ -251,7 +249,7 @@ impl SourceRate {
             if self.begun < WORTH_COUNTING {
                 self.rate = None;
             }
-            (self.since, self.begun, self.ended) = (now, 0, 0);
+            (self.since, self.begun) = (now, 0);
         }
     }
 }

@@ -126,7 +126,8 @@ impl Window {
     fn excuses(self, count: u32, record: &Record) -> bool {
         match self {
             Self::Burst | Self::Fast | Self::Medium | Self::Long => false,
-            Self::Abandoned => 2 * record.completions > u64::from(count),
+            // Version detection completes many handshakes, one soon after the other.
+            Self::Abandoned => 2 * record.live_minutes > u64::from(count),
             // What was counted may be completed handshakes itself: only what it comes back to speaks for it.
             Self::Open => record.pairs.regular_tries(ABANDONED_TRIES) > 4 * count,
         }
@@ -299,9 +300,15 @@ fn finding<'a>(
 /// Whether another stack sent the pairs than the source's own, which is known well and in use at the same time. A
 /// scanner that keeps a few connections going from another stack looks the same, and so do the two in one NAT: then
 /// nobody is blocked, but it is told.
-fn is_forged<'a>(record: &Record, now: Time, looked: Duration, mut pairs: impl Iterator<Item = &'a Pair>) -> bool {
+fn is_forged<'a>(
+    record: &Record,
+    now: Time,
+    looked: Duration,
+    mut pairs: impl Iterator<Item = &'a Pair> + Clone,
+) -> bool {
     let known = record.was_verified_before(now, looked)
         && record.completions >= KNOWN_STACK_COMPLETIONS
-        && record.last_completion.is_some_and(|at| now.since(at) <= WINDOW);
+        // In use when the latest of the pairs was tried, or since.
+        && record.last_completion.zip(pairs.clone().map(|p| p.last).max()).is_some_and(|(at, last)| last.since(at) <= WINDOW);
     known && record.stacks.are_few() && pairs.all(|p| !record.stacks.holds(p.stack))
 }

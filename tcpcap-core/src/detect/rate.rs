@@ -39,16 +39,16 @@ pub(super) struct HalfOpen {
 }
 
 impl Rate {
-    /// Notes `n` attempts.
-    pub(super) fn attempt(&mut self, n: u32, now: Time) {
+    /// Notes an attempt.
+    pub(super) fn attempt(&mut self, now: Time) {
         let bucket = self.at(now);
-        bucket.attempts = bucket.attempts.saturating_add(n);
+        bucket.attempts = bucket.attempts.saturating_add(1);
     }
 
-    /// Notes that `n` handshakes were completed or refused.
-    pub(super) fn end(&mut self, n: u32, now: Time) {
+    /// Notes that a handshake was completed or refused.
+    pub(super) fn end(&mut self, now: Time) {
         let bucket = self.at(now);
-        bucket.ends = bucket.ends.saturating_add(n);
+        bucket.ends = bucket.ends.saturating_add(1);
     }
 
     /// Attempts in all that is kept, which the handshakes left open can never exceed.
@@ -97,7 +97,7 @@ mod tests {
     #[test]
     fn handshakes_count_once_they_had_a_second_to_complete_and_for_five_more() {
         let mut rate = Rate::default();
-        (0..100).for_each(|_| rate.attempt(1, at(100_000)));
+        (0..100).for_each(|_| rate.attempt(at(100_000)));
         for (millis, open) in [(100_000, 0), (101_400, 0), (101_500, 100), (106_400, 100), (106_500, 0), (900_000, 0)] {
             assert_eq!(rate.half_open(at(millis)), HalfOpen { open, of: open }, "at {millis} ms");
         }
@@ -107,8 +107,8 @@ mod tests {
     fn what_has_ended_is_not_open() {
         let mut rate = Rate::default();
         for i in 0..1000 {
-            rate.attempt(1, at(100_000 + i));
-            rate.end(1, at(100_300 + i));
+            rate.attempt(at(100_000 + i));
+            rate.end(at(100_300 + i));
         }
         assert_eq!(rate.half_open(at(102_600)), HalfOpen { open: 0, of: 1000 });
     }
@@ -116,8 +116,8 @@ mod tests {
     #[test]
     fn time_may_leap() {
         let mut rate = Rate::default();
-        rate.attempt(u32::MAX, Time::from_nanos(u64::MAX));
-        rate.attempt(7, Time::ZERO);
-        assert_eq!(rate.recent_attempts(Time::from_nanos(u64::MAX)), u32::MAX);
+        rate.attempt(Time::from_nanos(u64::MAX));
+        rate.attempt(Time::ZERO);
+        assert_eq!(rate.recent_attempts(Time::from_nanos(u64::MAX)), 2);
     }
 }

@@ -10,6 +10,8 @@ use super::{
 };
 use crate::{Marks, Time};
 
+const MINUTE: Duration = Duration::from_secs(60);
+
 /// How long sources are remembered.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Memory {
@@ -36,6 +38,10 @@ pub(super) struct Record {
     pub(super) attempts: u64,
     /// Handshakes completed since then.
     pub(super) completions: u64,
+    /// Minutes in which there was one: a hundred connections of one probing are no more than its one minute.
+    pub(super) live_minutes: u64,
+    /// When the latest of these minutes began.
+    live_since: Time,
     /// The first of them: from then on the address is known to be real.
     pub(super) first_completion: Option<Time>,
     /// The latest of them.
@@ -64,6 +70,8 @@ impl Record {
             last_seen: now,
             attempts: 0,
             completions: 0,
+            live_minutes: 0,
+            live_since: Time::ZERO,
             first_completion: None,
             last_completion: None,
             check_at: None,
@@ -84,6 +92,10 @@ impl Record {
 
     pub(super) fn complete(&mut self, pair: (Addr, u16), now: Time) {
         self.completions += 1;
+        if self.live_minutes == 0 || now.since(self.live_since) >= MINUTE {
+            self.live_minutes += 1;
+            self.live_since = now;
+        }
         self.first_completion.get_or_insert(now);
         self.last_completion = Some(now);
         if let Some(stack) = self.pairs.complete(pair) {

@@ -1,12 +1,12 @@
 //! The stray rule: a source scans when it sends segments of connections that do not exist to many pairs.
 //!
 //! ACK, window and Maimon scans (nmap's documentation has them) send ACK or FIN+ACK first, which is what every segment of
-//! a connection looks like. Two windows over one set of pairs. *refused*: this host answered with RST that it knows of no
-//! such connection (RFC 9293 §3.10.7.1), which takes a view of its answers. *unanswered*, off unless switched on: the
+//! a connection looks like. Three windows over one set of pairs. *refused*: this host answered with RST that it knows of no
+//! such connection (RFC 9293 §3.10.7.1), which takes a view of its answers; *burst*, thrice as many of these. *unanswered*, off unless switched on: the
 //! segment belongs to no connection that was seen to begin; it needs the kernel to follow every connection, and the
 //! connections that began before we did must end first ([`WARM_UP`]).
 //!
-//! A pair counts after three seconds, if the source has not completed a handshake there: after a restart or a failover every
+//! But for *burst*, a pair counts after three seconds, if the source has not completed a handshake there: after a restart or a failover every
 //! client hits a host that has forgotten it, is refused, and connects anew. Ports that this host connects out from never
 //! count: what comes late for a connection that it has given up on is refused as well.
 //!
@@ -37,13 +37,18 @@ pub const WINDOW: Duration = Duration::from_secs(60);
 /// When a pair has settled: clients that were forgotten try again after a second or two.
 pub const SETTLED_AFTER: Duration = Duration::from_secs(3);
 
+/// Thrice the limit count at once, or as many as are kept.
+fn at_once(limit: u32) -> u32 {
+    limit.saturating_mul(3).min(u32::try_from(KEEP.capacity).unwrap_or(u32::MAX))
+}
+
 /// How long connections that began before the first sighting are waited out: longer than proxies keep idle ones.
 pub const WARM_UP: Duration = Duration::from_secs(300);
 
 /// Ports that this host connects out from (Linux's `ip_local_port_range`; RFC 6335 §6 has the upper half of them).
 const CLIENT_PORTS: std::ops::RangeInclusive<u16> = 32_768..=60_999;
 
-const KEEP: Keep = Keep { pause: WINDOW, memory: WINDOW, capacity: 48 };
+const KEEP: Keep = Keep { pause: WINDOW, memory: WINDOW, capacity: 64 };
 
 /// A source's strays of late. Most sources have none.
 #[derive(Debug, Default)]
@@ -89,17 +94,21 @@ impl Strays {
 pub(super) fn judge(limits: Limits, source: Source, record: &Record, began: Time, now: Time) -> Verdict {
     let Some(seen) = &record.strays.0 else { return Verdict::Quiet };
     let warm = now.since(began) >= WARM_UP;
-    let windows =
-        [("refused", limits.refused_pairs, true), ("unanswered", limits.unanswered_pairs.filter(|_| warm), false)];
+    let windows = [
+        // So many at once are nobody's connections: a scan must not be over before its first pair has settled.
+        ("burst", limits.refused_pairs.map(at_once), true, Duration::ZERO),
+        ("refused", limits.refused_pairs, true, SETTLED_AFTER),
+        ("unanswered", limits.unanswered_pairs.filter(|_| warm), false, SETTLED_AFTER),
+    ];
     let mut look_again: Option<Time> = None;
-    for (window, threshold, only_refused) in windows {
+    for (window, threshold, only_refused, settled_after) in windows {
         let Some(threshold) = threshold else { continue };
         let pairs = seen.pairs.incomplete(now, WINDOW).filter(|p| p.refused || !only_refused);
         let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX);
         if number(pairs.clone().count()) < threshold {
             continue;
         }
-        let settled = pairs.clone().filter(|p| now.since(p.first) >= SETTLED_AFTER);
+        let settled = pairs.clone().filter(|p| now.since(p.first) >= settled_after);
         let count = number(settled.clone().count());
         if count >= threshold {
             let finding = Finding {
@@ -112,7 +121,7 @@ pub(super) fn judge(limits: Limits, source: Source, record: &Record, began: Time
             };
             return Verdict::Fires(finding.with_sample(settled.map(|p| (p.to, p.port))));
         }
-        look_again = pairs.map(|p| p.first + SETTLED_AFTER).filter(|at| *at > now).chain(look_again).min();
+        look_again = pairs.map(|p| p.first + settled_after).filter(|at| *at > now).chain(look_again).min();
     }
     look_again.map_or(Verdict::Quiet, Verdict::LookAgain)
 }

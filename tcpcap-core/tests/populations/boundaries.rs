@@ -160,10 +160,10 @@ fn unprivileged_ports_that_all_answer_go_unseen_today() {
 }
 
 #[test]
-fn fifteen_ports_go_unseen_today_when_a_sixteenth_takes_eight_connections() {
+fn fifteen_ports_go_unseen_today_when_a_sixteenth_is_used_all_the_while() {
     goes_unseen(|world| {
         closed(world, secs(0), MINUTE, 2000..2015);
-        (0..8).for_each(|n| world.open(secs(n), ms(10), who(), (own(1), 443)));
+        (0..8).for_each(|n| world.open(2 * MINUTE * n, ms(10), who(), (own(1), 443)));
     });
 }
 

@@ -46,7 +46,7 @@ type Pairs = BTreeMap<u16, Pair>;
 type Score = dyn Fn(&[(u16, Pair)]) -> usize;
 
 /// The window that fires now, in the words of the rule: its name, how far it looked, and how many pairs it counts.
-fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option<(&'static str, Duration, usize)> {
+fn judge(pairs: &Pairs, completions: &[Time], limits: Limits, now: Time) -> Option<(&'static str, Duration, usize)> {
     let recent = |span| pairs.iter().filter(move |(_, p)| now.since(p.last) <= span).map(|(port, p)| (*port, *p));
     let incomplete = |span| recent(span).filter(|(_, p)| !p.completed);
     let settled = |span| incomplete(span).filter(|(_, p)| p.refused || now.since(p.first) >= SETTLED_AFTER);
@@ -63,7 +63,14 @@ fn judge(pairs: &Pairs, completions: usize, limits: Limits, now: Time) -> Option
     let weigh = |pairs: &[(u16, Pair)]| pairs.iter().map(|(port, _)| if *port < 1024 { 3 } else { 1 }).sum();
     let abandoned: Vec<_> = incomplete(LONG_WINDOW).filter(left).collect();
     let regular: usize = pairs.values().filter(|p| p.completed && p.tries > 3).map(|p| p.tries.min(255) as usize).sum();
-    let achieves_little = abandoned.len() >= 2 * completions;
+    // A minute begins with a completion, and the next with the first one that is not in it.
+    let mut minutes: Vec<Time> = Vec::new();
+    for at in completions {
+        if minutes.last().is_none_or(|last| at.since(*last) >= WINDOW) {
+            minutes.push(*at);
+        }
+    }
+    let achieves_little = abandoned.len() >= 2 * minutes.len();
     [
         ("burst", WINDOW, fires(incomplete(WINDOW).collect(), &count, limits.burst_pairs)),
         ("fast", WINDOW, fires(settled(WINDOW).collect(), &weigh, limits.fast_score)),
@@ -99,7 +106,7 @@ fn model(steps: &[Step], limits: Limits) -> Found {
         for now in instants {
             let mut look = |pairs: &mut Pairs, quiet_until: &mut Time, completions: &[Time]| {
                 if now >= *quiet_until
-                    && let Some((window, span, counted)) = judge(pairs, completions.len(), limits, now)
+                    && let Some((window, span, counted)) = judge(pairs, completions, limits, now)
                 {
                     // A day after its block a repeater is none.
                     if now.since(*quiet_until) >= ms(86_400_000) {

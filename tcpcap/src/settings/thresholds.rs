@@ -66,7 +66,7 @@ table!(PortScan over port_scan:
     open (256) => open_ports,
 );
 table!(Stealth over stealth: probes (32) => probes);
-table!(Stray over stray: refused (48) => refused_pairs, unanswered (48) => unanswered_pairs);
+table!(Stray over stray: refused (64) => refused_pairs, unanswered (64) => unanswered_pairs);
 table!(Flood over flood: target (1_000_000) => half_open, source (1_000_000) => half_open_of_source);
 table!(FanOut over fan_out: pairs (256) => pairs);
 
