@@ -73,8 +73,9 @@ pub(super) fn measure(
     }
     sensor.mute(false);
     voice.say(
-        "seen: ports whose answers the scanner got. reached: ports of the host that its SYNs got to. open for: from \
-         the first of these SYNs to the last. aim: ports seen at most.",
+        "seen: ports whose answers the scanner got. reached: ports of the host that its SYNs got to. threshold: ports \
+         that are a scan by their number alone; that the host refuses them, and how they are asked for, tells sooner. \
+         open for: from the first of these SYNs to the last. aim: ports seen at most.",
     );
     Ok(rows)
 }
