@@ -77,6 +77,8 @@ pub struct Sensor {
     flows: Option<Vec<u32>>,
     /// An answer of an own address was seen: the capture holds our answers too.
     sees_answers: bool,
+    /// Answers are not to be seen.
+    ingress_only: bool,
     now: Time,
     displaced: u64,
     backwards: u64,
@@ -95,10 +97,17 @@ impl Sensor {
             slots: vec![None; PENDING_SLOTS as usize],
             flows: strays.then(|| vec![0; FLOW_SLOTS as usize]),
             sees_answers: false,
+            ingress_only: false,
             now: Time::ZERO,
             displaced: 0,
             backwards: 0,
         }
+    }
+
+    /// The same sensor, as on a host that cannot see its own answers.
+    #[must_use]
+    pub fn ingress_only(self) -> Self {
+        Self { ingress_only: true, ..self }
     }
 
     /// A packet has been captured at `time`; returns the time that counts. It never goes back: a packet from before
@@ -173,7 +182,7 @@ impl Sensor {
             }
             return None;
         }
-        if !self.own.holds(network.from) {
+        if self.ingress_only || !self.own.holds(network.from) {
             return None;
         }
         self.sees_answers = true;

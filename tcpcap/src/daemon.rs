@@ -115,13 +115,13 @@ impl Daemon {
 
         let mut kernel = Kernel::load()?;
         let mut tuning = kernel.tuning()?;
-        kernel.allow(&settings.allow, &mut tuning)?;
+        kernel.allow(&settings.judging.allow, &mut tuning)?;
         kernel.own_networks(&settings.own, &mut tuning)?;
-        let strays = settings.thresholds.stray.unanswered_pairs.is_some();
-        let wish = Wish { observe: settings.observe, strays, ..Wish::default() };
+        let strays = settings.judging.thresholds.stray.unanswered_pairs.is_some();
+        let wish = Wish { observe: settings.judging.observe, strays, ..Wish::default() };
         tuning.set(&wish)?;
-        let protected = Protected::new(settings.own.clone(), settings.allow.clone());
-        let engine = Engine::new(&settings.engine());
+        let protected = Protected::new(settings.own.clone(), settings.judging.allow.clone());
+        let engine = Engine::new(&settings.judging.engine());
         let (metrics, health) = (shown.metrics, shown.health);
         let enforcer = Enforcer::new(kernel.blocks()?, Arc::clone(&metrics));
         let (ring, sources, tally) = (kernel.ring()?, kernel.sources()?, kernel.tally()?);
@@ -154,8 +154,8 @@ impl Daemon {
             metrics,
             health,
             log,
-            preset: settings.preset,
-            observe: settings.observe,
+            preset: settings.judging.preset,
+            observe: settings.judging.observe,
             poll_complained: false,
             breaker_open: false,
             connection_lines: 0,

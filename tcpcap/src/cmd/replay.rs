@@ -93,6 +93,9 @@ fn replay(captures: &mut [Opened], settings: &ReplaySettings) -> Result<usize, A
     let shares_terminal = io::stdout().is_terminal();
     let mut output = Output::new(settings.output, BufWriter::new(io::stdout().lock()));
     let mut player = Player::new(own.clone(), judging.allow.clone(), &judging.engine());
+    if settings.ingress_only {
+        player = player.ingress_only();
+    }
     let mut verdicts = Vec::new();
     let mut damaged = 0;
     for (origin, begun) in captures {

@@ -74,6 +74,12 @@ impl Player {
         }
     }
 
+    /// The same player, for which our own answers do not count.
+    #[must_use]
+    pub fn ingress_only(self) -> Self {
+        Self { sensor: self.sensor.ingress_only(), ..self }
+    }
+
     /// Plays a packet; appends what comes of it, and of the time since the one before.
     pub fn play(&mut self, packet: &Packet<'_>, out: &mut Vec<Verdict>) {
         let found = out.len();

@@ -7,7 +7,6 @@ mod thresholds;
 
 use std::{
     net::{IpAddr, SocketAddr},
-    ops::Deref,
     time::Duration,
 };
 
@@ -79,15 +78,6 @@ pub struct Settings {
     pub log_format: log::Format,
 }
 
-/// The daemon's settings are those of judging, and more.
-impl Deref for Settings {
-    type Target = Judging;
-
-    fn deref(&self) -> &Judging {
-        &self.judging
-    }
-}
-
 impl RunArgs {
     /// Merges what was typed with the configuration file and the defaults. Lists in the file and on the command line
     /// add up for `allow` and `own`; for interfaces the command line replaces.
@@ -142,10 +132,10 @@ mod tests {
     #[test]
     fn defaults_are_safe() {
         let s = RunArgs::default().resolve().unwrap();
-        assert_eq!((s.mode, s.observe, s.preset), (ModeChoice::Auto, false, Preset::Balanced));
+        assert_eq!((s.mode, s.judging.observe, s.judging.preset), (ModeChoice::Auto, false, Preset::Balanced));
         assert_eq!(s.egress, EgressChoice::Auto);
         assert!(s.listen.ip().is_loopback());
-        assert_eq!(s.block_for, Duration::from_secs(600));
+        assert_eq!(s.judging.block_for, Duration::from_secs(600));
     }
 
     #[test]
@@ -188,8 +178,8 @@ mod tests {
         };
         let s = args.resolve().unwrap();
         fs::remove_dir_all(&dir).unwrap();
-        assert_eq!((&*s.interfaces, s.preset), (&["b".to_owned()][..], Preset::Relaxed));
-        assert_eq!((s.allow.len(), s.listen.port()), (2, 1));
+        assert_eq!((&*s.interfaces, s.judging.preset), (&["b".to_owned()][..], Preset::Relaxed));
+        assert_eq!((s.judging.allow.len(), s.listen.port()), (2, 1));
     }
 
     #[test]

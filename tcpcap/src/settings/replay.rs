@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use tcpcap_core::Own;
 
 use super::{Judging, JudgingArgs, parse_network};
-use crate::{failure::Failure, replay::Format};
+use crate::{failure::Failure, kernel::EgressChoice, replay::Format};
 
 /// What was typed after `tcpcap replay`.
 #[derive(Args, Debug)]
@@ -24,6 +24,10 @@ pub struct ReplayArgs {
     #[command(flatten)]
     pub judging: JudgingArgs,
 
+    /// Do not look at this host's own answers, as on a host that cannot see them
+    #[arg(long)]
+    pub ingress_only: bool,
+
     /// How findings look
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     pub output: Format,
@@ -38,6 +42,8 @@ pub struct ReplaySettings {
     pub own: Own,
     /// What is judged, and how.
     pub judging: Judging,
+    /// Our own answers do not count.
+    pub ingress_only: bool,
     /// How it is told.
     pub output: Format,
 }
@@ -57,7 +63,13 @@ impl ReplayArgs {
                 OwnArg::IsNot(network) => own.except.push(network),
             }
         }
-        Ok(ReplaySettings { files: self.files, own, judging: self.judging.resolve(&file), output: self.output })
+        Ok(ReplaySettings {
+            files: self.files,
+            own,
+            ingress_only: self.ingress_only || file.egress == Some(EgressChoice::Off),
+            judging: self.judging.resolve(&file),
+            output: self.output,
+        })
     }
 }
 

@@ -130,6 +130,18 @@ fn a_wrong_line_of_the_configuration_is_named() {
 }
 
 #[test]
+fn without_our_answers_a_scan_takes_longer_to_tell() {
+    let attempts_before = |args: &[&str]| {
+        let said = replay(&[classic(&scan(40))], &[&OWN[..], args, &["-o", "json"]].concat());
+        json(&said.out)[0]["attempts_before"].as_u64().unwrap()
+    };
+    let file = Temporary::with(b"egress = \"off\"\n");
+    assert_eq!(attempts_before(&[]), 5);
+    assert_eq!(attempts_before(&["--ingress-only"]), 31);
+    assert_eq!(attempts_before(&["--config", file.path().to_str().unwrap()]), 31);
+}
+
+#[test]
 fn what_waits_for_the_clock_is_found_after_the_last_packet() {
     let said = replay(&[classic(&unanswered_scan(8))], &OWN);
     assert!(said.out.starts_with("2026-01-02T03:04:06.") && said.out.contains("Port scan detected"), "{said:?}");
