@@ -28,7 +28,7 @@ fn the_whole_show_is_as_it_is_to_be_and_leaves_nothing_behind() {
     for part in [
         "nmap gets to see 1,000 ports of 1,000",
         "tcpcap ready: watching card0 (native, answers by ",
-        "Port scan detected: 203.0.113.1 -> 198.51.100.1 on ports ",
+        "Port scan detected: 203.0.113.1 -> 198.51.100.1 on ports",
         "Blocked 203.0.113.1 for 10 min",
         "Blocked 2001:db8:cb00:1::/64 for 10 min",
         "packets have come since tcpcap's decision: none reached the host",
