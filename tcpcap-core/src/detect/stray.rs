@@ -1,14 +1,14 @@
 //! The stray rule: a source scans when it sends segments of connections that do not exist to many pairs.
 //!
-//! ACK, window and Maimon scans (nmap's documentation has them) send ACK or FIN+ACK first, which is what every segment of
-//! a connection looks like. Three windows over one set of pairs. *refused*: this host answered with RST that it knows of no
-//! such connection (RFC 9293 §3.10.7.1), which takes a view of its answers; *burst*, thrice as many of these. *unanswered*, off unless switched on: the
-//! segment belongs to no connection that was seen to begin; it needs the kernel to follow every connection, and the
-//! connections that began before we did must end first ([`WARM_UP`]).
+//! ACK, window and Maimon scans (nmap's documentation has them) send ACK or FIN+ACK first, which is what every segment
+//! of a connection looks like. Three windows over one set of pairs. *refused*: this host answered with RST that it knows
+//! of no such connection (RFC 9293 §3.10.7.1), which takes a view of its answers. *burst*: three times as many of these,
+//! counted at once. *unanswered*, off unless switched on: the segment belongs to no connection that was seen to begin; it
+//! needs the kernel to follow every connection, and the connections that began before we did must end first ([`WARM_UP`]).
 //!
-//! But for *burst*, a pair counts after three seconds, if the source has not completed a handshake there: after a restart or a failover every
-//! client hits a host that has forgotten it, is refused, and connects anew. Ports that this host connects out from never
-//! count: what comes late for a connection that it has given up on is refused as well.
+//! But for *burst*, a pair counts after three seconds, if the source has not completed a handshake there: after a restart
+//! or a failover every client hits a host that has forgotten it, is refused, and connects anew. Ports that this host
+//! connects out from never count: what comes late for a connection that it has given up on is refused as well.
 //!
 //! What it cannot see: probes of the ports that are left out, and, in the first window, those that a firewall swallows.
 
