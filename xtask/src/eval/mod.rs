@@ -37,6 +37,9 @@ pub(crate) struct Eval {
     /// How much is a scan: strict, balanced, relaxed; repeatable. Only balanced has to be right
     #[arg(long, value_name = "PRESET", value_delimiter = ',', default_value = "balanced")]
     preset: Vec<Preset>,
+    /// Do not look at the near side's answers, as on a host that cannot see them
+    #[arg(long)]
+    ingress_only: bool,
     /// How it is told: text, or one JSON object a line
     #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
     output: Format,
@@ -49,10 +52,18 @@ enum Format {
     Json,
 }
 
+/// How captures are replayed.
+#[derive(Clone, Copy, Debug)]
+struct Way {
+    preset: Preset,
+    /// So much further away is the far side.
+    delay: Duration,
+    ingress_only: bool,
+}
+
 /// All captures of a directory, replayed in one way.
 struct Round {
-    preset: Preset,
-    delay: Duration,
+    way: Way,
     judged: Vec<(Entry, Judgement)>,
 }
 
@@ -64,7 +75,8 @@ impl Eval {
         let mut wrong = 0;
         for &preset in &self.preset {
             for &delay in &self.ack_delay {
-                let round = Round::play(&captures, &tcpcap, preset, Duration::from_millis(delay))?;
+                let delay = Duration::from_millis(delay);
+                let round = Round::play(&captures, &tcpcap, Way { preset, delay, ingress_only: self.ingress_only })?;
                 match self.output {
                     Format::Text => println!("\n{}\n\n{round}", round.heading(&captures.dir)),
                     Format::Json => print!("{}", table::json(&round)?),
@@ -84,14 +96,14 @@ impl Round {
     ///
     /// # Errors
     /// A capture cannot be replayed to its end.
-    fn play(captures: &Captures, tcpcap: &Path, preset: Preset, delay: Duration) -> anyhow::Result<Self> {
+    fn play(captures: &Captures, tcpcap: &Path, way: Way) -> anyhow::Result<Self> {
         let mut judged = Vec::new();
         for entry in &captures.entries {
             let file = captures.dir.join(&entry.file);
-            let findings = replay(tcpcap, &file, entry, preset, delay).with_context(|| entry.file.clone())?;
+            let findings = replay(tcpcap, &file, entry, way).with_context(|| entry.file.clone())?;
             judged.push((entry.clone(), judge(entry, &findings)));
         }
-        Ok(Self { preset, delay, judged })
+        Ok(Self { way, judged })
     }
 
     /// The captures of which not everything is right.
@@ -105,26 +117,30 @@ impl Round {
             0 => String::new(),
             ms => format!(", ACKs {ms} ms later"),
         };
-        format!("{} captures of {}: {}{later}", self.judged.len(), dir.display(), self.preset)
+        let blind = if self.way.ingress_only { ", ingress only" } else { "" };
+        format!("{} captures of {}: {}{later}{blind}", self.judged.len(), dir.display(), self.way.preset)
     }
 
     fn delay_ms(&self) -> u64 {
-        u64::try_from(self.delay.as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.way.delay.as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-/// What tcpcap finds in a capture whose far side is `delay` further away.
-fn replay(tcpcap: &Path, file: &Path, entry: &Entry, preset: Preset, delay: Duration) -> anyhow::Result<Vec<Finding>> {
+/// What tcpcap finds in a capture that is replayed so.
+fn replay(tcpcap: &Path, file: &Path, entry: &Entry, way: Way) -> anyhow::Result<Vec<Finding>> {
     let later = tempfile::Builder::new().suffix(".pcap").tempfile()?;
-    let file = if delay.is_zero() {
+    let file = if way.delay.is_zero() {
         file
     } else {
-        let capture = delay::delayed(&decompressed(fs::read(file)?)?, &entry.own, delay)?;
+        let capture = delay::delayed(&decompressed(fs::read(file)?)?, &entry.own, way.delay)?;
         fs::write(later.path(), capture)?;
         later.path()
     };
     let mut command = Command::new(tcpcap);
-    command.args(["replay", "-o", "json", "--own", &entry.own_text, "--preset", preset.name()]).arg(file);
+    command.args(["replay", "-o", "json", "--own", &entry.own_text, "--preset", way.preset.name()]).arg(file);
+    if way.ingress_only {
+        command.arg("--ingress-only");
+    }
     let out = command.stdin(Stdio::null()).output().with_context(|| format!("cannot run {}", tcpcap.display()))?;
     if !out.status.success() {
         bail!("tcpcap replay ended with {}: {}", out.status, String::from_utf8_lossy(&out.stderr).trim());

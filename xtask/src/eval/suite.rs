@@ -9,7 +9,7 @@ use std::{
 
 use tcpcap_core::Preset;
 
-use super::{KEPT, Round, manifest::Captures, table};
+use super::{KEPT, Round, Way, manifest::Captures, table};
 use crate::{tally::Tally, workspace};
 
 /// How far away the far side is: as recorded, across an ocean, and behind a satellite or a full buffer.
@@ -34,7 +34,8 @@ pub(crate) fn run(tcpcap: &Path, names: &[&str], tally: &mut Tally) {
         };
         captures.entries.retain(|e| names.is_empty() || names.iter().any(|name| e.file.contains(name)));
         for ms in DELAYS_MS {
-            match Round::play(&captures, tcpcap, Preset::Balanced, Duration::from_millis(ms)) {
+            let way = Way { preset: Preset::Balanced, delay: Duration::from_millis(ms), ingress_only: false };
+            match Round::play(&captures, tcpcap, way) {
                 Ok(round) => count(&round, dir, tally),
                 Err(problem) => {
                     println!("{}: {problem:#}", dir.display());

@@ -76,7 +76,7 @@ pub(super) fn json(round: &Round) -> serde_json::Result<String> {
         #[serde(flatten)]
         judgement: &'a Judgement,
     }
-    let (preset, ack_delay_ms) = (round.preset.name(), round.delay_ms());
+    let (preset, ack_delay_ms) = (round.way.preset.name(), round.delay_ms());
     let mut out = String::new();
     for (entry, judgement) in &round.judged {
         let (file, label, right) = (&*entry.file, entry.label.name(), judgement.is_right());
