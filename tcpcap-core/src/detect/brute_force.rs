@@ -77,13 +77,7 @@ pub(super) fn judge(limits: Limits, source: Source, record: &Record, pair: (Addr
     if count < threshold {
         return None;
     }
-    let finding = Finding {
-        count,
-        threshold,
-        attempts_before: record.attempts.saturating_sub(1),
-        completions: record.completions,
-        standing: record.standing(now, WINDOW, 0),
-        ..Finding::new(now, Some(source), Rule::BruteForce, ("attempts", WINDOW))
-    };
+    let finding = Finding::new(now, Some(source), Rule::BruteForce, ("attempts", WINDOW));
+    let finding = record.told((count, threshold), finding);
     Some(finding.with_sample([pair].into_iter()))
 }

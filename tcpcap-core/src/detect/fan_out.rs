@@ -103,14 +103,8 @@ pub(super) fn judge(limits: Limits, source: Source, record: &mut Record, now: Ti
         return None;
     }
     seen.told_until = now + WINDOW;
-    let finding = Finding {
-        count,
-        threshold,
-        attempts_before: record.attempts.saturating_sub(1),
-        completions: record.completions,
-        standing: record.standing(now, WINDOW, 0),
-        ..Finding::new(now, Some(source), Rule::FanOut, ("pairs", WINDOW))
-    };
+    let finding = Finding::new(now, Some(source), Rule::FanOut, ("pairs", WINDOW));
+    let finding = record.told((count, threshold), finding);
     // The sample comes from the other set, which holds the latest.
     Some(finding.with_sample(record.pairs.all(now, WINDOW).map(|p| (p.to, p.port))))
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use tcpcap_common::Addr;
 
 use super::{
-    Standing, Thresholds, brute_force::Guesses, fan_out::Fan, flood::SourceRate, pairs::Keep, pairs::Pairs,
+    Finding, Standing, Thresholds, brute_force::Guesses, fan_out::Fan, flood::SourceRate, pairs::Keep, pairs::Pairs,
     stealth::Probes, stray::Strays,
 };
 use crate::{Marks, Time};
@@ -130,6 +130,19 @@ impl Record {
             Standing::Established
         } else {
             Standing::Verified
+        }
+    }
+
+    /// A finding about this source's attempts whatever became of them, so that no failures speak against its past.
+    pub(super) fn told(&self, (count, threshold): (u32, u32), finding: Finding) -> Finding {
+        Finding {
+            count,
+            threshold,
+            // The one that made the rule fire is not before.
+            attempts_before: self.attempts.saturating_sub(1),
+            completions: self.completions,
+            standing: self.standing(finding.time, finding.span, 0),
+            ..finding
         }
     }
 
