@@ -2,6 +2,7 @@
 //!
 //! `main` is thin; what it calls stands here, so that the tests load the same program and drive the same loop.
 
+pub mod block;
 pub mod capture;
 pub mod cmd;
 pub mod daemon;
