@@ -16,4 +16,4 @@ pub use addr::Addr;
 
 /// Version of everything in [`record`], of the map list and of [`tally`]. Raise it with every change to any of them:
 /// a daemon and a kernel program that differ in it must not share a map.
-pub const LAYOUT_VERSION: u32 = 2;
+pub const LAYOUT_VERSION: u32 = 3;

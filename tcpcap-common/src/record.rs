@@ -10,6 +10,8 @@ use crate::Addr;
 pub mod map {
     /// Blocked sources: [`Addr`](crate::Addr) → [`Block`](super::Block).
     pub const BLOCKS: &str = "BLOCKS";
+    /// Blocked networks: longest-prefix trie of [`Addr`](crate::Addr) → [`Block`](super::Block).
+    pub const NETWORKS: &str = "NETWORKS";
     /// Allowed networks: longest-prefix trie of [`Addr`](crate::Addr) → `u32`.
     pub const ALLOWED: &str = "ALLOWED";
     /// Own addresses: [`Addr`](crate::Addr) → `u32`.
@@ -50,7 +52,7 @@ pub const RETRANSMISSION_NS: u64 = 65_000_000_000;
 /// first, or the SYN itself may have carried data (RFC 7413).
 pub const COMPLETION_WINDOW: u32 = 0xffff;
 
-/// A blocked source.
+/// A blocked source or network.
 #[repr(C)]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Block {
@@ -68,6 +70,17 @@ pub struct Block {
     pub reason: u32,
     /// Which packets: one of the [`scope`] codes.
     pub scope: u32,
+    /// How often in a row the source has been blocked; 0 where nobody counts. Userspace's own, kept here so that it
+    /// outlives the daemon.
+    pub times: u32,
+    /// Bits of [`block`]. As `times`.
+    pub flags: u32,
+}
+
+/// Bits of [`Block::flags`].
+pub mod block {
+    /// The source had not completed a handshake: its address may be forged.
+    pub const UNVERIFIED: u32 = 1;
 }
 
 /// Which packets of a source are blocked.
@@ -90,6 +103,12 @@ pub mod reason {
     pub const STRAY: u32 = 4;
     /// The brute force rule.
     pub const BRUTE_FORCE: u32 = 5;
+    /// An operator, by configuration or command.
+    pub const OPERATOR: u32 = 6;
+    /// A feed.
+    pub const FEED: u32 = 7;
+    /// How many codes there are; 0 stands for any other.
+    pub const REASONS: u32 = 8;
 }
 
 /// What the kernel counts about a source. Least recently used records give way.
@@ -251,6 +270,10 @@ pub mod setting {
     pub const EGRESS_VIEW: u32 = 8;
     /// Tell of segments that belong to no known flow.
     pub const STRAYS: u32 = 16;
+    /// The trie of blocked networks is not empty.
+    pub const HAS_NETWORKS: u32 = 32;
+    /// Every block is one of new connections, whatever its own scope.
+    pub const SYN_ONLY: u32 = 64;
 }
 
 /// A CPU's own memory: what it has spent of its budgets in this second, and the segment it is accounting for.
@@ -286,7 +309,8 @@ macro_rules! layout {
     };
 }
 
-layout!(Block, 48: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, scope @ 44);
+layout!(Block, 56: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, scope @ 44,
+    times @ 48, flags @ 52);
 layout!(Source, 88: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
     refusals @ 48, strays @ 56, events_withheld @ 64, window_start @ 72, events @ 80);
 layout!(Pending, 24: time @ 0, tag @ 8, seq @ 12, expected @ 16, state @ 20);

@@ -1,7 +1,10 @@
 //! The name of every way a packet can end, and of everything else the kernel program counts.
 //!
-//! Both lists index one per-CPU array: ends first, notes behind them. Each packet is counted under exactly one
-//! [`End`], so the ends add up to the packets received; a [`Note`] counts something that happened on the way.
+//! Both lists index one per-CPU array: ends first, notes behind them, then drops by their block's reason
+//! ([`dropped`], [`would_drop`]). Each packet is counted under exactly one [`End`], so the ends add up to the packets
+//! received; a [`Note`] counts something that happened on the way.
+
+use crate::record::reason::REASONS;
 
 /// What becomes of a packet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -120,8 +123,6 @@ counted! {
     SourceOverBudget = "source_over_budget",
     /// A new source went without a record: the map refused the insert.
     SourceInsertFailed = "source_insert_failed",
-    /// Observe mode: a packet that would have been dropped.
-    WouldDrop = "would_drop",
     /// A packet of a blocked source that passed, because the source is allowed.
     AllowedOverBlock = "allowed_over_block",
     /// A packet of a source whose block had expired and had not been swept yet.
@@ -158,8 +159,27 @@ impl Note {
     }
 }
 
+/// Index of the packets dropped for one of the [reasons](crate::record::reason).
+#[inline(always)]
+#[must_use]
+pub const fn dropped(reason: u32) -> u32 {
+    ENDS + NOTES + known(reason)
+}
+
+/// Index of the packets that observe mode let pass and that would have been dropped for a reason.
+#[inline(always)]
+#[must_use]
+pub const fn would_drop(reason: u32) -> u32 {
+    ENDS + NOTES + REASONS + known(reason)
+}
+
+#[inline(always)]
+const fn known(reason: u32) -> u32 {
+    if reason < REASONS { reason } else { 0 }
+}
+
 /// Length of the tally array.
-pub const TALLY_LEN: u32 = ENDS + NOTES;
+pub const TALLY_LEN: u32 = ENDS + NOTES + 2 * REASONS;
 
 #[cfg(test)]
 mod tests {
@@ -168,12 +188,19 @@ mod tests {
 
     #[test]
     fn every_index_and_every_name_is_used_once() {
-        let indices: HashSet<u32> =
-            End::ALL.iter().map(|e| e.index()).chain(Note::ALL.iter().map(|n| n.index())).collect();
-        assert_eq!(indices, (0..TALLY_LEN).collect());
+        let by_reason = (0..REASONS).flat_map(|reason| [dropped(reason), would_drop(reason)]);
+        let indices: Vec<u32> =
+            End::ALL.iter().map(|e| e.index()).chain(Note::ALL.iter().map(|n| n.index())).chain(by_reason).collect();
+        assert_eq!(indices.len(), TALLY_LEN as usize);
+        assert_eq!(indices.into_iter().collect::<HashSet<_>>(), (0..TALLY_LEN).collect());
         let names: HashSet<&str> =
             End::ALL.iter().map(|e| e.name()).chain(Note::ALL.iter().map(|n| n.name())).collect();
-        assert_eq!(names.len(), TALLY_LEN as usize);
+        assert_eq!(names.len(), (ENDS + NOTES) as usize);
+    }
+
+    #[test]
+    fn a_reason_of_a_later_version_counts_as_unknown() {
+        assert_eq!((dropped(REASONS), would_drop(u32::MAX)), (dropped(0), would_drop(0)));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Counting: per CPU what is only a statistic, atomically what belongs to a source.
 
-use tcpcap_common::tally::{End, Note};
+use tcpcap_common::tally::{self, End, Note};
 
 use crate::maps::TALLY;
 
@@ -20,6 +20,18 @@ pub fn note(note: Note) {
 #[inline(always)]
 pub fn note_by(note: Note, n: u64) {
     add_to_tally(note.index(), n);
+}
+
+/// Counts a packet dropped for a reason.
+#[inline(always)]
+pub fn dropped(reason: u32) {
+    add_to_tally(tally::dropped(reason), 1);
+}
+
+/// Counts a packet that would have been dropped for a reason.
+#[inline(always)]
+pub fn would_drop(reason: u32) {
+    add_to_tally(tally::would_drop(reason), 1);
 }
 
 #[inline(always)]

@@ -8,6 +8,7 @@
 #![allow(missing_docs, clippy::needless_pass_by_value, reason = "as the entry points' macro makes them")]
 
 mod account;
+mod blocked;
 mod budget;
 mod count;
 mod egress;
@@ -18,18 +19,17 @@ mod pending;
 use account::Seen;
 use aya_ebpf::{
     bindings::xdp_action::{XDP_DROP, XDP_PASS},
-    helpers::generated::{bpf_ktime_get_boot_ns, bpf_xdp_get_buff_len},
+    helpers::generated::bpf_xdp_get_buff_len,
     macros::xdp,
-    maps::lpm_trie::Key,
     programs::XdpContext,
 };
-use maps::{ALLOWED, BLOCKS, SETTINGS};
+use blocked::Standing;
+use maps::SETTINGS;
 use tcpcap_common::{
-    Addr,
     addr::source_of,
     flow::flow_hash,
-    record::{Block, Settings, kind, scope, setting},
-    tally::{End, Note, Verdict},
+    record::{Settings, kind, setting},
+    tally::{End, Verdict},
     wire::{self, Kind, Network, Segment, flag},
 };
 
@@ -86,22 +86,19 @@ fn inspect(packet: &Packet) -> End {
         return End::NotOwn;
     };
     let source = source_of(network.from, network.to, &settings.ipv6_mask);
-    let block = BLOCKS.get_ptr_mut(source);
-    // SAFETY: a map value; userspace writes the scope with its entry.
-    let opening_only = block.is_some_and(|block| unsafe { (*block).scope == scope::SYN });
-    if !opening_only && is_refused(block, network.from, settings, packet.len) {
+    let standing = blocked::standing(source, network.from, settings, packet.len);
+    if standing == Standing::Refused {
         return End::Blocked;
     }
-    // SAFETY: as above.
+    // SAFETY: the kernel vouches for `data..data_end`, the verifier for the checks.
     let segment = match unsafe { wire::transport(start, end, &network) } {
         Ok(segment) => segment,
         Err(end) => return end,
     };
     let kind = segment.kind();
-    // The entry is looked up again: it has been a long way, and the verifier would have to carry it along.
-    if opening_only
+    if standing == Standing::FreeUnlessOpening
         && matches!(kind, Kind::Attempt | Kind::Probe | Kind::TinyFragment)
-        && is_refused(BLOCKS.get_ptr_mut(source), network.from, settings, packet.len)
+        && blocked::is_refused(source, network.from, settings, packet.len)
     {
         return End::Blocked;
     }
@@ -150,39 +147,6 @@ fn inspect(packet: &Packet) -> End {
 #[inline(always)]
 fn flow_of(network: &Network, segment: &Segment, settings: &Settings) -> u64 {
     flow_hash(&network.from, &network.to, segment.from_port, segment.to_port, &settings.seed)
-}
-
-/// Whether a source with this entry is blocked, and nothing speaks for it: not the expiry, not the allow list, not observe mode.
-/// No clock is read for a source that is not listed.
-#[inline(always)]
-fn is_refused(block: Option<*mut Block>, from: Addr, settings: &Settings, len: u64) -> bool {
-    let Some(block) = block else {
-        return false;
-    };
-    // SAFETY: a helper without preconditions.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
-    // SAFETY: a map value. Userspace replaces it whole, so its expiry is never half written.
-    let until = unsafe { (*block).until };
-    if until != 0 && until <= now {
-        count::note(Note::BlockExpired);
-        return false;
-    }
-    if settings.flags & setting::HAS_ALLOWED != 0 && ALLOWED.get(Key::new(128, from)).is_some() {
-        count::note(Note::AllowedOverBlock);
-        return false;
-    }
-    // SAFETY: a map value; counters are added to atomically.
-    unsafe {
-        count::add(&raw mut (*block).packets, 1);
-        count::add(&raw mut (*block).bytes, len);
-        (*block).last_drop = now;
-    }
-    if settings.flags & setting::OBSERVE != 0 {
-        count::note(Note::WouldDrop);
-        return false;
-    }
-    count::note_by(Note::DroppedBytes, len);
-    true
 }
 
 /// The kernel lends its helpers to programs under a licence compatible with the GPL.

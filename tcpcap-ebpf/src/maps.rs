@@ -20,6 +20,11 @@ use tcpcap_common::{
 #[map]
 pub static BLOCKS: HashMap<Addr, Block> = HashMap::with_max_entries(262_144, BPF_F_NO_PREALLOC);
 
+/// Blocked networks, longest prefix first, that are no single source. As `BLOCKS`, and looked at only while the setting
+/// says that there are any.
+#[map]
+pub static NETWORKS: LpmTrie<Addr, Block> = LpmTrie::with_max_entries(1_048_576, BPF_F_NO_PREALLOC);
+
 /// Allowed networks. Written by userspace, read for packets of blocked sources only. Full: the insert fails in
 /// userspace, which refuses to start.
 #[map]

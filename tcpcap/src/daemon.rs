@@ -2,6 +2,7 @@
 
 use std::{collections::VecDeque, fmt, future, sync::Arc, time::Duration};
 
+use ipnet::IpNet;
 use tcpcap_common::{
     Addr,
     record::{self, kind},
@@ -18,7 +19,7 @@ use crate::{
     failure::Failure,
     host,
     interfaces::{self, Choice, Interfaces},
-    kernel::{Kernel, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
+    kernel::{Kernel, Networks, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
     network::{Network, Watch},
     settings::Settings,
     surface::{
@@ -115,10 +116,16 @@ impl Daemon {
 
         let mut kernel = Kernel::load()?;
         let mut tuning = kernel.tuning()?;
-        kernel.allow(&settings.judging.allow, &mut tuning)?;
-        kernel.own_networks(&settings.own, &mut tuning)?;
-        let strays = settings.judging.thresholds.stray.unanswered_pairs.is_some();
-        let wish = Wish { observe: settings.judging.observe, strays, ..Wish::default() };
+        let (mut allowed, mut own_networks) = (kernel.allowed()?, kernel.own_networks()?);
+        fill(&mut allowed, &settings.judging.allow)?;
+        fill(&mut own_networks, &settings.own)?;
+        let wish = Wish {
+            observe: settings.judging.observe,
+            strays: settings.judging.thresholds.stray.unanswered_pairs.is_some(),
+            has_allowed: !allowed.is_empty(),
+            has_own_networks: !own_networks.is_empty(),
+            ..Wish::default()
+        };
         tuning.set(&wish)?;
         let protected = Protected::new(settings.own.clone(), settings.judging.allow.clone());
         let engine = Engine::new(&settings.judging.engine());
@@ -401,6 +408,13 @@ impl fmt::Display for Daemon {
         write!(f, "watching {} for {own} own addresses, {} preset", self.interfaces, self.preset)?;
         if self.observe { f.write_str(", observing only") } else { Ok(()) }
     }
+}
+
+fn fill(list: &mut Networks<u32>, networks: &[IpNet]) -> Result<(), Failure> {
+    networks.iter().try_for_each(|network| {
+        list.put(network, 1)
+            .map_err(|e| Failure::failed(format!("the kernel refuses network {network}: {e}"), "name fewer networks"))
+    })
 }
 
 fn write_own(own: &mut OwnAddresses, network: &Network) -> Result<(), Failure> {

@@ -51,6 +51,15 @@ fn reason(rule: Rule) -> u32 {
     }
 }
 
+/// The name of a block's reason, for metrics.
+pub fn reason_name(code: u32) -> &'static str {
+    match code {
+        record::reason::OPERATOR => "operator",
+        record::reason::FEED => "feed",
+        _ => Rule::ALL.into_iter().find(|rule| code != 0 && reason(*rule) == code).map_or("unknown", Rule::name),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,6 +72,13 @@ mod tests {
         assert_eq!(blocking.iter().collect::<HashSet<_>>().len(), blocking.len());
         assert!(!blocking.contains(&0));
         assert!(Rule::ALL.into_iter().filter(|r| r.is_alert()).all(|r| reason(r) == 0));
+    }
+
+    #[test]
+    fn every_reason_has_a_name_of_its_own() {
+        let names: HashSet<_> = (0..record::reason::REASONS).map(reason_name).collect();
+        assert_eq!(names.len(), record::reason::REASONS as usize);
+        assert_eq!(reason_name(record::reason::REASONS), "unknown");
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! Walking a hash map by `BPF_MAP_LOOKUP_BATCH` (Linux 5.6): a seventh of the time that one key after another takes.
+//! Walking a map by `BPF_MAP_LOOKUP_BATCH` (hash maps: Linux 5.6, tries: 5.14): a seventh of the time that one key after
+//! another takes.
 
 use std::{
     io,
@@ -26,17 +27,21 @@ struct BatchAttr {
     flags: u64,
 }
 
-/// Calls `each` for every entry of a hash map; returns how many there were. Entries that come or go meanwhile may be
+/// Where a walk stands: a number in a hash map, a key in a trie.
+type Token = [u64; 4];
+
+/// Calls `each` for every entry of a hash map or trie; returns how many there were. Entries that come or go meanwhile may be
 /// missed or seen twice.
 ///
 /// # Errors
-/// The kernel refuses the walk: not a hash map, or a bucket with more entries than a batch.
+/// The kernel refuses the walk: not such a map, or a bucket with more entries than a batch.
 pub(super) fn walk<K: Pod, V: Pod>(map: impl AsFd, mut each: impl FnMut(K, V)) -> io::Result<usize> {
     let mut keys: Vec<MaybeUninit<K>> = vec![MaybeUninit::uninit(); BATCH];
     let mut values: Vec<MaybeUninit<V>> = vec![MaybeUninit::uninit(); BATCH];
-    let (mut token, mut walked, mut first) = (0u64, 0, true);
+    assert!(size_of::<K>() <= size_of::<Token>(), "a walk's token must fit");
+    let (mut token, mut walked, mut first) = (Token::default(), 0, true);
     loop {
-        let mut next = 0u64;
+        let mut next = Token::default();
         let mut attr = BatchAttr {
             in_batch: if first { 0 } else { (&raw const token).addr() as u64 },
             out_batch: (&raw mut next).addr() as u64,
@@ -47,7 +52,7 @@ pub(super) fn walk<K: Pod, V: Pod>(map: impl AsFd, mut each: impl FnMut(K, V)) -
             elem_flags: 0,
             flags: 0,
         };
-        // SAFETY: every pointer is valid for what the kernel writes there: a token of at most eight bytes, `count` keys
+        // SAFETY: every pointer is valid for what the kernel writes there: a token no longer than ours, `count` keys
         // and `count` values of the sizes that the map was checked to have when it was opened as one of `K` and `V`.
         let got = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_LOOKUP_BATCH, &raw mut attr, size_of::<BatchAttr>()) };
         let end = match got {

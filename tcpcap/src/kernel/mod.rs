@@ -9,14 +9,15 @@ mod tables;
 pub use attach::{Attachment, Mode, ModeChoice};
 pub use egress::{Egress, EgressChoice, EgressKind};
 pub use ring::Ring;
-pub use tables::{Blocks, OwnAddresses, Sources, Tally};
+pub use tables::{Blocks, Networks, OwnAddresses, Sources, Tally};
+
+use std::os::fd::{AsFd as _, OwnedFd};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, MapData},
+    maps::{Array, Map, MapData},
     programs::Xdp,
 };
-use ipnet::IpNet;
 use tcpcap_common::{
     addr::ipv6_mask,
     record::{Settings, map, setting},
@@ -47,6 +48,14 @@ pub struct Wish {
     pub egress_view: bool,
     /// Tell of segments that belong to no known flow.
     pub strays: bool,
+    /// Take every block for one of new connections.
+    pub syn_only: bool,
+    /// Look at the allowed networks.
+    pub has_allowed: bool,
+    /// Look at the blocked networks.
+    pub has_networks: bool,
+    /// Look at the own networks.
+    pub has_own_networks: bool,
     /// Events a source may send in a second.
     pub source_events_per_s: u32,
     /// Events a CPU may send in a second.
@@ -55,16 +64,25 @@ pub struct Wish {
     pub cpu_new_sources_per_s: u32,
 }
 
+impl Wish {
+    /// What holds unless something else is wished.
+    pub const DEFAULT: Self = Self {
+        observe: false,
+        egress_view: false,
+        strays: false,
+        syn_only: false,
+        has_allowed: false,
+        has_networks: false,
+        has_own_networks: false,
+        source_events_per_s: SOURCE_EVENTS_PER_S,
+        cpu_events_per_s: CPU_EVENTS_PER_S,
+        cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
+    };
+}
+
 impl Default for Wish {
     fn default() -> Self {
-        Self {
-            observe: false,
-            egress_view: false,
-            strays: false,
-            source_events_per_s: SOURCE_EVENTS_PER_S,
-            cpu_events_per_s: CPU_EVENTS_PER_S,
-            cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
-        }
+        Self::DEFAULT
     }
 }
 
@@ -117,38 +135,20 @@ impl Kernel {
     /// # Errors
     /// The map was taken before.
     pub fn tuning(&mut self) -> Result<Tuning, Failure> {
-        Ok(Tuning { map: self.take(map::SETTINGS)?, seed: seed()?, lists: 0 })
+        let map: Array<MapData, Settings> = self.take(map::SETTINGS)?;
+        // What an earlier daemon left goes on: the slots of flows and handshakes are found by it.
+        let left = map.get(&0, 0).map_err(|e| refused(map::SETTINGS, &e))?.seed;
+        let seed = if left == [0; 2] { seed()? } else { left };
+        Ok(Tuning { map, seed })
     }
 
-    /// The allowed networks, written once.
-    ///
-    /// # Errors
-    /// The kernel refuses an entry.
-    pub fn allow(&mut self, networks: &[IpNet], tuning: &mut Tuning) -> Result<(), Failure> {
-        tuning.lists |= self.fill_networks(map::ALLOWED, networks, setting::HAS_ALLOWED)?;
-        Ok(())
-    }
-
-    /// The own networks, written once.
-    ///
-    /// # Errors
-    /// The kernel refuses an entry.
-    pub fn own_networks(&mut self, networks: &[IpNet], tuning: &mut Tuning) -> Result<(), Failure> {
-        tuning.lists |= self.fill_networks(map::OWN_NETWORKS, networks, setting::HAS_OWN_NETWORKS)?;
-        Ok(())
-    }
-
-    fn fill_networks(&mut self, name: &str, networks: &[IpNet], flag: u32) -> Result<u32, Failure> {
-        let Some(map) = self.bpf.map_mut(name) else {
+    /// Another handle of a map, for what the library has no call for.
+    fn descriptor(&self, name: &str) -> Result<OwnedFd, Failure> {
+        let map = self.bpf.map(name).ok_or_else(|| broken(name))?;
+        let (Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data)) = map else {
             return Err(broken(name));
         };
-        let mut trie = aya::maps::LpmTrie::<&mut MapData, tcpcap_common::Addr, u32>::try_from(map)
-            .map_err(|e| refused(name, &e))?;
-        for network in networks {
-            trie.insert(&tables::trie_key(network), 1, 0)
-                .map_err(|e| refused(&format!("the kernel refuses network {network} in {name}"), &e))?;
-        }
-        Ok(if networks.is_empty() { 0 } else { flag })
+        data.fd().as_fd().try_clone_to_owned().map_err(|e| refused(name, &e))
     }
 }
 
@@ -156,7 +156,6 @@ impl Kernel {
 pub struct Tuning {
     map: Array<MapData, Settings>,
     seed: [u64; 2],
-    lists: u32,
 }
 
 impl Tuning {
@@ -169,12 +168,16 @@ impl Tuning {
             (wish.observe, setting::OBSERVE),
             (wish.egress_view, setting::EGRESS_VIEW),
             (wish.strays, setting::STRAYS),
+            (wish.syn_only, setting::SYN_ONLY),
+            (wish.has_allowed, setting::HAS_ALLOWED),
+            (wish.has_networks, setting::HAS_NETWORKS),
+            (wish.has_own_networks, setting::HAS_OWN_NETWORKS),
         ];
         let flags = wished.into_iter().filter(|(wish, _)| *wish).fold(0, |flags, (_, flag)| flags | flag);
         let settings = Settings {
             seed: self.seed,
             ipv6_mask: ipv6_mask(u32::from(tcpcap_core::IPV6_PREFIX_LEN)),
-            flags: self.lists | flags,
+            flags,
             source_events_per_s: wish.source_events_per_s,
             cpu_events_per_s: wish.cpu_events_per_s,
             cpu_new_sources_per_s: wish.cpu_new_sources_per_s,

@@ -7,7 +7,12 @@ use prometheus_client::{
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
-use tcpcap_common::tally::{End, Note};
+use tcpcap_common::{
+    record::reason::REASONS,
+    tally::{self, End, Note},
+};
+
+use crate::translate;
 
 /// Upper bounds of the event-to-block histogram, seconds. The usual path takes some tens of microseconds.
 const EVENT_TO_BLOCK_BOUNDS: [f64; 10] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 20e-3, 0.1, 1.0];
@@ -23,6 +28,12 @@ pub struct PacketLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct OutcomeLabels {
     outcome: &'static str,
+}
+
+/// Why a source or network is blocked.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub struct ReasonLabels {
+    reason: &'static str,
 }
 
 /// Which rule fired in which window.
@@ -62,7 +73,8 @@ pub struct Metrics {
     pub processed_blocks: Counter,
     events: Family<OutcomeLabels, Counter>,
     source_records_made: Family<OutcomeLabels, Counter>,
-    would_drop_packets: Counter,
+    dropped_packets: Family<ReasonLabels, Counter>,
+    would_drop_packets: Family<ReasonLabels, Counter>,
     allowed_over_block_packets: Counter,
     expired_block_packets: Counter,
     dropped_bytes: Counter,
@@ -117,7 +129,8 @@ impl Default for Metrics {
             processed_blocks: Counter::default(),
             events: Family::default(),
             source_records_made: Family::default(),
-            would_drop_packets: Counter::default(),
+            dropped_packets: Family::default(),
+            would_drop_packets: Family::default(),
             allowed_over_block_packets: Counter::default(),
             expired_block_packets: Counter::default(),
             dropped_bytes: Counter::default(),
@@ -168,7 +181,12 @@ impl Metrics {
             "New sources in the kernel, by whether they got a record",
             self.source_records_made.clone(),
         );
-        r.register("would_drop_packets", "Packets that observe mode let pass", self.would_drop_packets.clone());
+        r.register("dropped_packets", "Packets dropped, by their block's reason", self.dropped_packets.clone());
+        r.register(
+            "would_drop_packets",
+            "Packets that observe mode let pass, by their block's reason",
+            self.would_drop_packets.clone(),
+        );
         r.register(
             "allowed_over_block_packets",
             "Packets of blocked sources that passed because they are allowed",
@@ -267,7 +285,6 @@ impl Metrics {
                 Note::SourceAdded => of(&self.source_records_made, "added", n),
                 Note::SourceOverBudget => of(&self.source_records_made, "over_budget", n),
                 Note::SourceInsertFailed => of(&self.source_records_made, "insert_failed", n),
-                Note::WouldDrop => set(&self.would_drop_packets, n),
                 Note::AllowedOverBlock => set(&self.allowed_over_block_packets, n),
                 Note::BlockExpired => set(&self.expired_block_packets, n),
                 Note::Accepted => of(&self.answers, "accepted", n),
@@ -277,6 +294,16 @@ impl Metrics {
                 Note::MismatchedCompletion => set(&self.mismatched_completions, n),
                 Note::DroppedBytes => set(&self.dropped_bytes, n),
             }
+        }
+        self.take_drops(value);
+    }
+
+    /// Drops by reason, the rest of the kernel's counters.
+    fn take_drops(&self, value: impl Fn(u32) -> u64) {
+        for code in 0..REASONS {
+            let labels = ReasonLabels { reason: translate::reason_name(code) };
+            set(&self.dropped_packets.get_or_create(&labels), value(tally::dropped(code)));
+            set(&self.would_drop_packets.get_or_create(&labels), value(tally::would_drop(code)));
         }
     }
 

@@ -16,11 +16,10 @@ use crate::sensor::{OWN_V4, OWN_V6, Sensor, addr, check, now, syn};
 
 const OBSERVE: Wish = Wish {
     observe: true,
-    egress_view: false,
-    strays: false,
     source_events_per_s: 512,
     cpu_events_per_s: 512,
     cpu_new_sources_per_s: 512,
+    ..Wish::DEFAULT
 };
 const HOUR_NS: u64 = 3_600_000_000_000;
 
@@ -181,21 +180,18 @@ fn observe_mode_counts_what_it_would_have_dropped() {
     for (from, source) in SOURCES {
         let block = sensor.block(source, 0);
         let frame = syn(from, 1);
-        let first = &[Note::EventSent, Note::SourceAdded, Note::WouldDrop];
-        check(
-            &mut sensor,
-            &[
-                ("an attempt", frame.clone(), End::Attempt, first),
-                ("it again", frame.clone(), End::Retransmission, &[Note::WouldDrop]),
-            ],
-        );
+        for end in [End::Attempt, End::Retransmission] {
+            let counted = sensor.repeat(&frame.build(), 1);
+            assert_eq!((counted.end(end), counted.would_drop()), (1, 1));
+        }
         let after = sensor.blocks.get(addr(source)).unwrap();
         let bytes = 2 * frame.build().len() as u64;
         assert_eq!(after, Block { packets: 2, bytes, last_drop: after.last_drop, ..block });
         assert_ne!(after.last_drop, 0);
     }
     sensor.allow(&["192.0.2.7/32"], &OBSERVE);
-    assert_eq!(sensor.send(&syn("192.0.2.7", 1)).1, [Note::AllowedOverBlock], "it would not have been dropped");
+    let counted = sensor.repeat(&syn("192.0.2.7", 1).build(), 1);
+    assert_eq!((counted.notes(), counted.would_drop()), (vec![Note::AllowedOverBlock], 0));
     sensor.tell(&Wish::default());
     assert_eq!(sensor.end(&syn("2001:db8:9:9::7", 1)), End::Blocked);
 }

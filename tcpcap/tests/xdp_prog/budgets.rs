@@ -10,12 +10,10 @@ use crate::sensor::{Sensor, cpus, stay_on, syn};
 
 const SECOND_NS: u64 = 1_000_000_000;
 const ENDLESS: Wish = Wish {
-    observe: false,
-    egress_view: false,
-    strays: false,
     source_events_per_s: u32::MAX,
     cpu_events_per_s: u32::MAX,
     cpu_new_sources_per_s: u32::MAX,
+    ..Wish::DEFAULT
 };
 
 /// A probe, which may be sent any number of times.

@@ -7,6 +7,7 @@ mod budgets;
 mod egress;
 mod fragments;
 mod handshake;
+mod networks;
 mod scopes;
 mod segments;
 mod sensor;

@@ -90,8 +90,24 @@ fn expiry_allow_list_and_observe_mode_speak_for_it_as_for_any_other() {
     let mut sensor = Sensor::new();
     sensor.block_opening("192.0.2.7");
     sensor.tell(&Wish { observe: true, ..Wish::default() });
-    assert_eq!(sensor.send(&attempt(1)), (End::Attempt, first(Note::WouldDrop)));
-    assert_eq!(sensor.send(&attempt(1).flags(ACK)), (End::Segment, vec![]));
+    let counted = sensor.repeat(&attempt(1).build(), 1);
+    assert_eq!((counted.end(End::Attempt), counted.would_drop()), (1, 1));
+    assert_eq!(sensor.repeat(&attempt(1).flags(ACK).build(), 1).would_drop(), 0);
+}
+
+#[test]
+fn told_so_the_program_takes_every_block_for_one_of_new_connections() {
+    let mut sensor = Sensor::new();
+    sensor.block("192.0.2.7", 0);
+    sensor.block_network("203.0.113.0/24", Block::default());
+    for source in ["192.0.2.7", "203.0.113.7"] {
+        for syn_only in [true, false] {
+            sensor.tell(&Wish { syn_only, ..Wish::default() });
+            let segment = if syn_only { End::Segment } else { End::Blocked };
+            assert_eq!(sensor.end(&syn(source, 1).flags(ACK)), segment, "{source}");
+            assert_eq!(sensor.end(&syn(source, 1)), End::Blocked, "{source}");
+        }
+    }
 }
 
 #[test]

@@ -10,13 +10,18 @@ use aya::{
     programs::{TestRun as _, TestRunOptions},
 };
 use tcpcap::kernel::{
-    Blocks, CPU_EVENTS_PER_S, CPU_NEW_SOURCES_PER_S, Kernel, OwnAddresses, SOURCE_EVENTS_PER_S, Tally, Tuning, Wish,
+    Blocks, CPU_EVENTS_PER_S, CPU_NEW_SOURCES_PER_S, Kernel, Networks, OwnAddresses, SOURCE_EVENTS_PER_S, Tally,
+    Tuning, Wish,
 };
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
-    record::{Block, CpuState, Event, PENDING_SLOTS, Pending, Settings, Source, map, scope},
-    tally::{End, Note, Verdict},
+    record::{
+        Block, CpuState, Event, PENDING_SLOTS, Pending, Settings, Source, map,
+        reason::{self, REASONS},
+        scope,
+    },
+    tally::{self, End, Note, Verdict},
     wire,
 };
 use tcpcap_lab::Frame;
@@ -33,14 +38,6 @@ const XDP_PASS: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
 /// As told when all interfaces show our answers.
-pub const IN_VIEW: Wish = Wish {
-    observe: false,
-    egress_view: true,
-    strays: false,
-    source_events_per_s: SOURCE_EVENTS_PER_S,
-    cpu_events_per_s: CPU_EVENTS_PER_S,
-    cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
-};
 
 /// A SYN to our address of the source's family, port 80.
 pub fn syn(from: &str, port: u16) -> Frame {
@@ -94,6 +91,16 @@ impl Counted {
         self.0[note.index() as usize]
     }
 
+    /// Packets dropped, by reason.
+    pub fn dropped(&self) -> Vec<u64> {
+        (0..REASONS).map(|code| self.0[tally::dropped(code) as usize]).collect()
+    }
+
+    /// Packets that would have been dropped, whatever the reason.
+    pub fn would_drop(&self) -> u64 {
+        (0..REASONS).map(|code| self.0[tally::would_drop(code) as usize]).sum()
+    }
+
     /// The notes that were counted, bytes aside.
     pub fn notes(&self) -> Vec<Note> {
         let counted = |note: &Note| *note != Note::DroppedBytes && self.note(*note) > 0;
@@ -105,6 +112,9 @@ pub struct Sensor {
     kernel: Kernel,
     tuning: Tuning,
     pub blocks: Blocks,
+    pub networks: Networks<Block>,
+    allowed: Networks<u32>,
+    own_networks: Networks<u32>,
     own: OwnAddresses,
     tally: Tally,
     counted: Vec<u64>,
@@ -123,9 +133,11 @@ impl Sensor {
         });
         let (tuning, tally) = (kernel.tuning().unwrap(), kernel.tally().unwrap());
         let (blocks, own) = (kernel.blocks().unwrap(), kernel.own_addresses().unwrap());
+        let (networks, allowed) = (kernel.networks().unwrap(), kernel.allowed().unwrap());
+        let own_networks = kernel.own_networks().unwrap();
         let ring = open(&mut kernel, map::EVENTS);
         let counted = tally.read().unwrap();
-        Self { kernel, tuning, blocks, own, tally, counted, ring }
+        Self { kernel, tuning, blocks, networks, allowed, own_networks, own, tally, counted, ring }
     }
 
     /// A sensor at its defaults, for one own address of each family.
@@ -137,7 +149,13 @@ impl Sensor {
     }
 
     pub fn tell(&mut self, wish: &Wish) {
-        self.tuning.set(wish).unwrap();
+        let wish = Wish {
+            has_allowed: !self.allowed.is_empty(),
+            has_networks: !self.networks.is_empty(),
+            has_own_networks: !self.own_networks.is_empty(),
+            ..*wish
+        };
+        self.tuning.set(&wish).unwrap();
     }
 
     pub fn own(&mut self, addresses: &[IpAddr]) {
@@ -145,14 +163,12 @@ impl Sensor {
     }
 
     pub fn own_networks(&mut self, networks: &[&str]) {
-        let networks: Vec<_> = networks.iter().map(|n| n.parse().unwrap()).collect();
-        self.kernel.own_networks(&networks, &mut self.tuning).unwrap();
+        networks.iter().for_each(|n| self.own_networks.put(&n.parse().unwrap(), 1).unwrap());
         self.tell(&Wish::default());
     }
 
     pub fn allow(&mut self, networks: &[&str], wish: &Wish) {
-        let networks: Vec<_> = networks.iter().map(|n| n.parse().unwrap()).collect();
-        self.kernel.allow(&networks, &mut self.tuning).unwrap();
+        networks.iter().for_each(|n| self.allowed.put(&n.parse().unwrap(), 1).unwrap());
         self.tell(wish);
     }
 
@@ -161,6 +177,20 @@ impl Sensor {
         let block = Block { until, since: 1, reason: 7, ..Block::default() };
         self.blocks.put(addr(source), block).unwrap();
         block
+    }
+
+    /// Blocks a network as a feed does; the program looks at networks from then on.
+    pub fn block_network(&mut self, network: &str, block: Block) -> Block {
+        let block = Block { since: 1, reason: reason::FEED, ..block };
+        self.networks.put(&network.parse().unwrap(), block).unwrap();
+        self.tell(&Wish::default());
+        block
+    }
+
+    pub fn network(&self, network: &str) -> Option<Block> {
+        let (network, mut found) = (network.parse().unwrap(), None);
+        self.networks.walk(|n, block| found = found.or((n == network).then_some(block))).unwrap();
+        found
     }
 
     /// Blocks what opens something, for ever.
@@ -189,6 +219,7 @@ impl Sensor {
         assert!(End::ALL.iter().any(|&e| counted.end(e) > 0 && e.verdict() == verdict), "{verdict:?} {frame:02x?}");
         let dropped = if verdict == Verdict::Drop { frame.len() as u64 * u64::from(times) } else { 0 };
         assert_eq!(counted.note(Note::DroppedBytes), dropped, "{frame:02x?}");
+        assert_eq!(counted.dropped().iter().sum::<u64>(), counted.end(End::Blocked), "{frame:02x?}");
         counted
     }
 
