@@ -89,6 +89,28 @@ impl Engine {
         self.policy.expire(now)
     }
 
+    /// Takes over a block that an earlier engine decided.
+    pub fn restore(&mut self, source: Source, until: Time, times: u32, unverified: bool) {
+        self.policy.restore(source, until, times, unverified);
+    }
+
+    /// Takes over that a source was blocked before.
+    pub fn remember(&mut self, source: Source, until: Time, times: u32) {
+        self.policy.remember(source, until, times);
+    }
+
+    /// Forgets all about a source: it is judged anew. Says whether it was blocked.
+    pub fn forget(&mut self, source: Source) -> bool {
+        self.detector.forget(source);
+        self.policy.forget(source)
+    }
+
+    /// Changes what it was made from; what it has seen and decided stays. The bound on sources stays, too.
+    pub fn configure(&mut self, config: &Config) {
+        self.detector.configure(config.thresholds);
+        self.policy.configure(config.observe, config.first_ttl, config.caps);
+    }
+
     /// When [`Engine::advance`] has something to look at, at the earliest.
     #[must_use]
     pub fn next_due(&self) -> Option<Time> {

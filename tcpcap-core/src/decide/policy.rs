@@ -101,6 +101,31 @@ impl Policy {
         over
     }
 
+    /// Takes over a block that an earlier policy decided. It is bound by no cap: what is blocked stays so.
+    pub fn restore(&mut self, source: Source, until: Time, times: u32, unverified: bool) {
+        self.put(source, Entry { ends: until, blocked: true, unverified, times });
+    }
+
+    /// Remembers that a source was blocked before, until a time, as an earlier policy did. Its present block, if it has
+    /// one, stays as it is.
+    pub fn remember(&mut self, source: Source, until: Time, times: u32) {
+        if !self.entries.contains_key(&source) && self.make_room() {
+            self.put(source, Entry { ends: until, blocked: false, unverified: false, times });
+        }
+    }
+
+    /// Forgets a source, its block and that it ever was blocked; says whether it is blocked.
+    pub fn forget(&mut self, source: Source) -> bool {
+        let blocked = self.entries.get(&source).is_some_and(|e| e.blocked);
+        self.drop(source);
+        blocked
+    }
+
+    /// Changes what it was made with; what it has decided stays.
+    pub fn configure(&mut self, observe: bool, first_ttl: Duration, caps: Caps) {
+        (self.observe, self.first_ttl, self.caps) = (observe, first_ttl.min(MAX_TTL), caps);
+    }
+
     /// Sources blocked, as of the last [`Policy::expire`].
     #[must_use]
     pub fn blocked(&self) -> usize {
@@ -220,6 +245,52 @@ mod tests {
             })
             .collect();
         assert_eq!(ttls, [600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800, 86_400, 86_400]);
+    }
+
+    #[test]
+    fn a_restored_block_ends_when_it_was_to_and_its_source_is_a_repeater() {
+        let mut policy = policy();
+        policy.restore(source(1), Time::from_secs(100), 2, false);
+        assert_eq!(policy.blocked(), 1);
+        assert!(policy.expire(Time::from_secs(99)).is_empty());
+        assert_eq!(policy.expire(Time::from_secs(100)), [source(1)]);
+        assert_eq!(decide(&mut policy, 1, 200).times, 3);
+    }
+
+    #[test]
+    fn what_is_restored_counts_towards_the_caps_and_is_bound_by_none() {
+        let mut policy = Policy::new(false, FIRST_TTL, Caps { unverified: 2, ..CAPS });
+        (1..=6).for_each(|n| policy.restore(source(n), Time::from_secs(600), 1, true));
+        assert_eq!(policy.blocked(), 6);
+        assert!(matches!(decide(&mut policy, 7, 1).outcome, Outcome::Suppressed(Suppression::Unverified(2))));
+    }
+
+    #[test]
+    fn a_remembered_repeater_is_blocked_for_longer_and_a_block_is_not_lost_to_a_memory() {
+        let mut policy = policy();
+        policy.remember(source(1), Time::from_secs(500), 3);
+        assert_eq!((policy.blocked(), decide(&mut policy, 1, 1).times), (0, 4));
+        policy.remember(source(1), Time::from_secs(500), 9);
+        assert_eq!((policy.blocked(), decide(&mut policy, 1, 2).times), (1, 5));
+    }
+
+    #[test]
+    fn a_forgotten_source_begins_anew() {
+        let mut policy = policy();
+        decide(&mut policy, 1, 0);
+        assert!(policy.forget(source(1)));
+        assert!(!policy.forget(source(1)));
+        assert_eq!((policy.blocked(), decide(&mut policy, 1, 1).times), (0, 1));
+    }
+
+    #[test]
+    fn changed_settings_hold_for_the_next_decision() {
+        let mut policy = policy();
+        decide(&mut policy, 1, 0);
+        policy.configure(true, Duration::from_secs(7), CAPS);
+        let decision = decide(&mut policy, 2, 1);
+        assert!(matches!(decision.outcome, Outcome::Observe { .. }) && decision.ttl == Duration::from_secs(7));
+        assert_eq!(policy.blocked(), 2);
     }
 
     #[test]

@@ -93,6 +93,10 @@ impl Targets {
         Self { limit: limits.half_open, targets: HashMap::new(), checks: BTreeSet::new(), unwatched: 0 }
     }
 
+    pub(super) fn configure(&mut self, limits: Limits) {
+        self.limit = limits.half_open;
+    }
+
     /// Notes an attempt.
     pub(super) fn attempt(&mut self, source: Source, (to, port): (Addr, u16), now: Time) {
         let Some(limit) = self.limit else { return };

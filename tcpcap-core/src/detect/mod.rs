@@ -170,6 +170,20 @@ impl Detector {
         self.checks.first().map(|(at, _)| *at).into_iter().chain(self.targets.next_due()).min()
     }
 
+    /// Forgets a source, and with it that there was no need to hear more about it.
+    pub fn forget(&mut self, source: Source) {
+        if let Some(at) = self.table.forget(source).and_then(|record| record.check_at) {
+            self.checks.remove(&(at, source));
+        }
+    }
+
+    /// Goes on with other thresholds. What is known stays.
+    pub fn configure(&mut self, thresholds: Thresholds) {
+        self.thresholds = thresholds;
+        self.port_scan = PortScan::new(thresholds.port_scan);
+        self.targets.configure(thresholds.flood);
+    }
+
     /// Sources kept now.
     #[must_use]
     pub fn tracked(&self) -> usize {

@@ -72,6 +72,11 @@ impl Table {
         Some(self.remove(least))
     }
 
+    /// Forgets a source.
+    pub(super) fn forget(&mut self, source: Source) -> Option<Record> {
+        self.index.get(&source).copied().map(|at| self.remove(at).1)
+    }
+
     /// Forgets the records that are not worth keeping.
     pub(super) fn retain(&mut self, mut keep: impl FnMut(Source, &Record) -> bool) {
         let mut i = 0;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tcpcap_core::{Config, Engine, Outcome, Preset, Protected, Time};
+use tcpcap_core::{Config, Engine, Outcome, Preset, Protected, Source, Thresholds, Time};
 
 use crate::world::{World, engine, ip, ms};
 
@@ -26,6 +26,31 @@ fn a_scanner_that_comes_back_is_blocked_for_twice_as_long() {
     let (mut engine, nobody) = (engine(Preset::Balanced), Protected::default());
     let ttls = [0, 1000, 3000].map(|t| scan_at(t).play(&mut engine, &nobody)[0].decision.ttl.as_secs());
     assert_eq!(ttls, [600, 1200, 2400]);
+}
+
+#[test]
+fn whom_an_operator_lets_go_is_judged_anew_and_blocked_as_for_the_first_time() {
+    let mut engine = engine(Preset::Balanced);
+    let first = scan_at(0).see(&mut engine);
+    let source = first[0].finding.source.unwrap();
+    assert!(scan_at(1).see(&mut engine).is_empty(), "blocked, so nothing of it is news");
+    assert!(engine.forget(source));
+    let again = scan_at(2).see(&mut engine);
+    assert!(matches!(again[0].decision.outcome, Outcome::Block { .. }));
+    assert_eq!(again[0].decision.times, 1);
+    assert!(!engine.forget(Source::of(ip("192.0.2.99").into(), ip("198.51.100.1").into())), "nobody knows it");
+}
+
+#[test]
+fn changed_thresholds_hold_for_what_was_seen_before() {
+    let mut engine = engine(Preset::Relaxed);
+    let mut world = World::new();
+    (0..10).for_each(|i| world.closed(ms(i), SCANNER, 2000 + i as u16));
+    assert!(world.see(&mut engine).is_empty());
+    engine.configure(&Config { thresholds: Thresholds::of(Preset::Strict), ..Config::default() });
+    let mut world = World::new();
+    world.closed(ms(11), SCANNER, 3000);
+    assert_eq!(world.see(&mut engine)[0].finding.attempts_before, 10);
 }
 
 #[test]

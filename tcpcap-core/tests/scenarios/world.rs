@@ -89,6 +89,13 @@ impl World {
         out
     }
 
+    /// Plays everything to an engine, and lets no more time pass than that takes.
+    pub fn see(self, engine: &mut Engine) -> Vec<Verdict> {
+        let mut out = Vec::new();
+        self.sightings.iter().for_each(|sighting| engine.see(sighting, &Protected::default(), &mut out));
+        out
+    }
+
     /// Plays everything to a new engine with a preset, with nobody protected.
     pub fn verdicts(self, preset: Preset) -> Vec<Verdict> {
         self.play(&mut engine(preset), &Protected::default())
