@@ -5,6 +5,7 @@
 pub mod block;
 pub mod capture;
 pub mod cmd;
+pub mod control;
 pub mod daemon;
 pub mod enforce;
 pub mod failure;

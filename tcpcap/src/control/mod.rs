@@ -1,0 +1,111 @@
+//! The operator's way into the running daemon: what can be asked of it, and what it answers.
+//!
+//! A command enters the daemon's one loop and is answered by it; nobody else changes blocks, lists or modes.
+
+mod status;
+
+pub use status::{BlockShown, Counts, FeedShown, InterfaceShown, PartShown, ProtectedShown, Status};
+
+use std::time::Duration;
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+use tokio::sync::oneshot;
+
+/// What an operator can ask for.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "verb", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Command {
+    /// How is it going?
+    Status,
+    /// The blocks that are on: automatic ones and operators', and single entries of feeds only if asked for one by one.
+    List,
+    /// Block a source or network.
+    Block {
+        /// Whom.
+        network: IpNet,
+        /// For how long; `None` for ever.
+        #[serde(default, with = "seconds")]
+        lasts: Option<Duration>,
+        /// What for, in the operator's words.
+        #[serde(default)]
+        note: Option<String>,
+    },
+    /// Let go of a source or network: an operator's block, an automatic one, or both.
+    Unblock {
+        /// Whom.
+        network: IpNet,
+    },
+    /// Never block a network.
+    Allow {
+        /// Whom.
+        network: IpNet,
+    },
+    /// Take that back.
+    Disallow {
+        /// Whom.
+        network: IpNet,
+    },
+    /// Drop, or only count what would be dropped; of everything or of new connections alone. What is not named stays.
+    Mode {
+        /// Drop nothing.
+        #[serde(default)]
+        observe: Option<bool>,
+        /// Take every block for one of new connections.
+        #[serde(default)]
+        syn_only: Option<bool>,
+    },
+    /// Read configuration and feeds anew.
+    Reload,
+}
+
+/// What the daemon answers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum Reply {
+    /// To [`Command::Status`].
+    Status(Box<Status>),
+    /// To [`Command::List`].
+    Blocks(Vec<BlockShown>),
+    /// To everything else: what has been done, as a sentence.
+    Done {
+        /// The sentence.
+        done: String,
+    },
+}
+
+/// Why a command was not carried out.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// One line.
+    pub cause: String,
+    /// One line.
+    pub remedy: String,
+}
+
+/// What the daemon's loop gets.
+#[derive(Debug)]
+pub struct Request {
+    /// What is wanted.
+    pub command: Command,
+    /// Who wants it: `uid 0, pid 1234`.
+    pub who: String,
+    /// Where the answer goes.
+    pub answer: oneshot::Sender<Result<Reply, Refused>>,
+}
+
+/// A duration as whole seconds.
+mod seconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    #[allow(clippy::ref_option, reason = "as serde calls it")]
+    pub(super) fn serialize<S: Serializer>(lasts: &Option<Duration>, s: S) -> Result<S::Ok, S::Error> {
+        lasts.map(|lasts| lasts.as_secs()).serialize(s)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Option<Duration>, D::Error> {
+        Ok(Option::<u64>::deserialize(d)?.map(Duration::from_secs))
+    }
+}

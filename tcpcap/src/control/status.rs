@@ -1,0 +1,121 @@
+//! What `status` and `list` show.
+
+use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
+
+/// How it is going.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Status {
+    /// Of this binary.
+    pub version: String,
+    /// Process id.
+    pub pid: u32,
+    /// Seconds since the start.
+    pub uptime_s: u64,
+    /// `enforce` or `observe`.
+    pub mode: String,
+    /// What of a blocked source is dropped: `all`, as each block says, or `syn`, new connections alone.
+    pub scope: String,
+    /// How much is a scan.
+    pub preset: String,
+    /// What is watched.
+    pub interfaces: Vec<InterfaceShown>,
+    /// What is blocked.
+    pub blocks: Counts,
+    /// The circuit breaker is open: nobody new is blocked for now.
+    pub breaker_open: bool,
+    /// Whether blocks outlive the daemon.
+    pub pins: PartShown,
+    /// The history.
+    pub history: PartShown,
+    /// The nftables mirror; `off` unless configured.
+    pub mirror: PartShown,
+    /// The feeds.
+    pub feeds: Vec<FeedShown>,
+    /// Who is never blocked, found on this host.
+    pub never_block: Vec<ProtectedShown>,
+    /// Who is never blocked, by configuration or command.
+    pub allowed: Vec<IpNet>,
+    /// Differences between what is wanted and what kernel and nft held, repaired since the start.
+    pub drift_repaired: u64,
+}
+
+/// An interface.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InterfaceShown {
+    /// Its name.
+    pub name: String,
+    /// `native`, `generic` or `away`.
+    pub mode: String,
+    /// How our answers are seen to leave: `tcx`, `clsact` or `unseen`.
+    pub egress: String,
+}
+
+/// What is blocked, by who wants it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Counts {
+    /// Sources that a rule found.
+    pub automatic: usize,
+    /// Operators' sources and networks.
+    pub operator: usize,
+    /// Entries of feeds.
+    pub feed: usize,
+    /// Refused by the kernel so far, and tried again.
+    pub owed: usize,
+}
+
+/// A part that may be off or unwell.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartShown {
+    /// `on`, `off` or `degraded`.
+    pub state: String,
+    /// More about it, in a sentence.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub why: Option<String>,
+}
+
+/// A feed.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FeedShown {
+    /// Its name.
+    pub name: String,
+    /// Entries in force.
+    pub entries: usize,
+    /// Lines that could not be read.
+    pub bad_lines: usize,
+    /// What is wrong with it, if something is.
+    #[serde(skip_serializing_if = "Option::is_none", default)]
+    pub problem: Option<String>,
+}
+
+/// An address that is never blocked.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ProtectedShown {
+    /// The address.
+    pub address: std::net::IpAddr,
+    /// Why, in a sentence.
+    pub why: String,
+}
+
+/// A block.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BlockShown {
+    /// Whose packets.
+    pub network: IpNet,
+    /// `automatic`, `operator` or `feed`.
+    pub origin: String,
+    /// The rule's name, the operator's words, or the feed's name.
+    pub why: String,
+    /// `all` or `syn`.
+    pub scope: String,
+    /// Seconds since it began.
+    pub age_s: u64,
+    /// Seconds until it ends; null for never.
+    pub left_s: Option<u64>,
+    /// How often in a row the source has been blocked; 0 where nobody counts.
+    pub times: u32,
+    /// Packets dropped, or that would have been.
+    pub packets: u64,
+    /// Bytes of those.
+    pub bytes: u64,
+}
