@@ -12,6 +12,7 @@ pub mod failure;
 pub mod host;
 pub mod interfaces;
 pub mod kernel;
+pub mod lists;
 pub mod network;
 pub mod replay;
 pub mod settings;
