@@ -42,6 +42,15 @@ impl Entry {
         Self { high: (bits >> 64) as u64, low: bits as u64, len, list: 0 }
     }
 
+    /// The number of its list, in order of precedence.
+    pub(super) const fn list(&self) -> u16 {
+        self.list
+    }
+
+    pub(super) const fn of_list(self, list: u16) -> Self {
+        Self { list, ..self }
+    }
+
     /// The first address, IPv4 as v4-mapped.
     pub(super) const fn first(&self) -> u128 {
         (self.high as u128) << 64 | self.low as u128
