@@ -92,6 +92,11 @@ impl List {
         Self { why: Why::Feed(name), entries }
     }
 
+    /// Whether it is the very same, not merely equal.
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.why == other.why && Arc::ptr_eq(&self.entries, &other.entries)
+    }
+
     /// How many entries it has.
     #[must_use]
     pub fn len(&self) -> usize {
