@@ -7,6 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 use tcpcap_core::Preset;
 
 use super::{
+    lists::{Deny, Feeds},
     parse_network, parse_ttl,
     thresholds::{CapsTable, Detect},
 };
@@ -16,8 +17,8 @@ use crate::{
     surface::log,
 };
 
-/// The configuration file. Every key has the flag of the same meaning, but for the two tables: single thresholds and caps
-/// are nothing to type.
+/// The configuration file. Every key has the flag of the same meaning, but for the tables: single thresholds, caps and
+/// feeds are nothing to type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
@@ -28,6 +29,8 @@ pub(super) struct File {
     pub(super) preset: Option<FromText<Preset>>,
     pub(super) allow: Vec<Network>,
     pub(super) own: Vec<Network>,
+    pub(super) deny: Vec<Deny>,
+    pub(super) feeds: Feeds,
     pub(super) block_for: Option<Ttl>,
     pub(super) listen: Option<SocketAddr>,
     pub(super) log_format: Option<log::Format>,

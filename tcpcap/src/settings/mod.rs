@@ -2,6 +2,7 @@
 
 mod file;
 mod judging;
+mod lists;
 mod replay;
 mod thresholds;
 
@@ -17,6 +18,7 @@ use tcpcap_core::decide;
 use crate::{
     failure::Failure,
     kernel::{EgressChoice, ModeChoice},
+    lists::FeedConfig,
     surface::log,
 };
 
@@ -46,6 +48,10 @@ pub struct RunArgs {
     #[arg(long, value_name = "CIDR", env = "PUBLIC_IP", value_parser = parse_network, value_delimiter = ',')]
     pub own: Vec<IpNet>,
 
+    /// Address or network that is always blocked; repeatable
+    #[arg(long, value_name = "CIDR", value_parser = lists::parse_deny, value_delimiter = ',')]
+    pub deny: Vec<IpNet>,
+
     /// What is judged, and how.
     #[command(flatten)]
     pub judging: JudgingArgs,
@@ -70,6 +76,10 @@ pub struct Settings {
     pub egress: EgressChoice,
     /// Own beside the interfaces' addresses.
     pub own: Vec<IpNet>,
+    /// Always blocked.
+    pub deny: Vec<IpNet>,
+    /// Lists of networks, from files, that are blocked as long as they stand there.
+    pub feeds: Vec<FeedConfig>,
     /// What is judged, and how.
     pub judging: Judging,
     /// Metrics.
@@ -80,7 +90,7 @@ pub struct Settings {
 
 impl RunArgs {
     /// Merges what was typed with the configuration file and the defaults. Lists in the file and on the command line
-    /// add up for `allow` and `own`; for interfaces the command line replaces.
+    /// add up for `allow`, `deny` and `own`; for interfaces the command line replaces.
     ///
     /// # Errors
     /// The file cannot be read or is wrong.
@@ -92,6 +102,8 @@ impl RunArgs {
             mode: self.mode.or(file.mode).unwrap_or_default(),
             egress: self.egress.or(file.egress).unwrap_or_default(),
             own: self.own.into_iter().chain(file.own.into_iter().map(|n| n.0)).collect(),
+            deny: self.deny.into_iter().chain(file.deny.into_iter().map(|n| n.0)).collect(),
+            feeds: file.feeds.0,
             listen: match self.listen.or(file.listen) {
                 Some(listen) => listen,
                 None => DEFAULT_LISTEN
