@@ -9,6 +9,7 @@ pub mod control;
 pub mod daemon;
 pub mod enforce;
 pub mod failure;
+pub mod history;
 pub mod host;
 pub mod interfaces;
 pub mod kernel;
