@@ -130,6 +130,17 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: false,
     },
     Suite {
+        name: "history",
+        tiers: &[4],
+        about: "the history against kill -9 and disks that are full or read-only",
+        packages: SENSOR,
+        targets: Targets::Test("history"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
         name: "xdp_prog",
         tiers: &[3],
         about: "packets through the program as the kernel loaded it",
