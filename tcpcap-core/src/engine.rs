@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use crate::{
     Decision, Finding, Protected, Sighting, Source, Thresholds, Time,
-    decide::{self, Policy},
+    decide::{self, Policy, Protection},
     detect::{self, Detector},
 };
 
@@ -109,6 +109,14 @@ impl Engine {
     pub fn configure(&mut self, config: &Config) {
         self.detector.configure(config.thresholds);
         self.policy.configure(config.observe, config.first_ttl, config.caps);
+    }
+
+    /// The blocked sources that must not be any more, and why: after [`Protected`] has changed. Nothing is remembered of
+    /// them, and what they do from now on is judged anew.
+    pub fn lift_protected(&mut self, protected: &Protected) -> Vec<(Source, Protection)> {
+        let lifted = self.policy.lift_protected(protected);
+        lifted.iter().for_each(|(source, _)| self.detector.listen_again(*source));
+        lifted
     }
 
     /// When [`Engine::advance`] has something to look at, at the earliest.

@@ -13,7 +13,7 @@ pub mod source;
 pub mod time;
 mod wording;
 
-pub use decide::{Caps, Decision, Outcome, Protected, Scope, Suppression};
+pub use decide::{Caps, Decision, Outcome, Protected, Protection, Scope, Suppression};
 pub use detect::{Finding, Fingerprint, Preset, Rule, Standing, Thresholds};
 pub use engine::{Config, Engine, Stats, Verdict};
 pub use marks::{Marks, Syn, Tool};

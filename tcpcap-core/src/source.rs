@@ -22,6 +22,18 @@ impl Source {
         Self(source_of(from, to, &MASK))
     }
 
+    /// The prefix that holds it, as a source; an IPv4 address is its own.
+    #[must_use]
+    pub fn prefix(self) -> Self {
+        const MASK: [u32; 4] = ipv6_mask(IPV6_PREFIX_LEN as u32);
+        if self.0.is_v4() {
+            return self;
+        }
+        let mut prefix = self.0;
+        prefix.0.iter_mut().zip(MASK).for_each(|(word, mask)| *word &= mask);
+        Self(prefix)
+    }
+
     /// Every address that this source stands for. An IPv6 address with bits beyond the prefix is a neighbour's.
     #[must_use]
     pub fn network(self) -> IpNet {

@@ -5,7 +5,11 @@ use std::{
     time::Duration,
 };
 
-use super::{BREAKER_OPEN, Caps, Decision, MAX_TTL, Outcome, Protected, REPEATER_MEMORY, Scope, Suppression};
+use tcpcap_common::Addr;
+
+use super::{
+    BREAKER_OPEN, Caps, Decision, MAX_TTL, Outcome, Protected, Protection, REPEATER_MEMORY, Scope, Suppression,
+};
 use crate::{Finding, Source, Time, detect::Standing};
 
 /// What is known about a source that is or was blocked.
@@ -124,6 +128,33 @@ impl Policy {
     /// Changes what it was made with; what it has decided stays.
     pub fn configure(&mut self, observe: bool, first_ttl: Duration, caps: Caps) {
         (self.observe, self.first_ttl, self.caps) = (observe, first_ttl.min(MAX_TTL), caps);
+    }
+
+    /// The blocked sources that must not be any more, and why. All that was known of them is forgotten.
+    pub fn lift_protected(&mut self, protected: &Protected) -> Vec<(Source, Protection)> {
+        let mut found = BTreeSet::new();
+        for (ip, _) in protected.iter() {
+            let whole = Source(Addr::from(ip));
+            found.extend([whole, whole.prefix()].into_iter().filter(|source| self.is_blocked(*source)));
+        }
+        if protected.networks().next().is_some() {
+            found.extend(self.blocks.iter().map(|(_, source)| *source).filter(|source| {
+                let network = source.network();
+                protected.networks().any(|n| n.contains(&network) || network.contains(n))
+            }));
+        }
+        found
+            .into_iter()
+            .filter_map(|source| {
+                let why = protected.protects(source)?;
+                self.drop(source);
+                Some((source, why))
+            })
+            .collect()
+    }
+
+    fn is_blocked(&self, source: Source) -> bool {
+        self.entries.get(&source).is_some_and(|entry| entry.blocked)
     }
 
     /// Sources blocked, as of the last [`Policy::expire`].
@@ -409,5 +440,36 @@ mod tests {
         assert!(!blocks(&mut policy, 4, 89), "the minute is not over");
         assert!(matches!(decide(&mut policy, 0, 89).outcome, Outcome::Extend { .. }), "who is blocked stays so");
         assert!(blocks(&mut policy, 4, 90));
+    }
+
+    #[test]
+    fn who_becomes_protected_is_not_blocked_any_more_and_no_repeater_either() {
+        let mut policy = policy();
+        assert!((1..4).all(|n| decide(&mut policy, n, 0).entry_until().is_some()));
+        let mut protected = Protected::new(vec![], vec!["10.0.0.3/32".parse().unwrap()]);
+        protected.set_sessions([source(1).0.to_ip(), source(9).0.to_ip()]);
+        let lifted = policy.lift_protected(&protected);
+        let (session, allowed) = (Protection::Session(source(1).0.to_ip()), "10.0.0.3/32".parse().unwrap());
+        assert_eq!(lifted, [(source(1), session), (source(3), Protection::Allowed(allowed))]);
+        assert_eq!((policy.blocked(), policy.unverified), (1, 1));
+        assert!(policy.lift_protected(&protected).is_empty());
+        assert_eq!(policy.expire(Time::from_secs(600)), [source(2)]);
+        assert_eq!(decide(&mut policy, 1, 601).ttl, FIRST_TTL, "forgotten");
+    }
+
+    #[test]
+    fn a_blocked_prefix_is_lifted_for_one_address_in_it() {
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        for blocked in ["2001:db8:1:2::", "2001:db8:1:2::7"] {
+            let mut policy = policy();
+            let source = Source(Addr::from(ip(blocked)));
+            let finding = Finding { source: Some(source), ..finding(1, 0) };
+            policy.decide(&finding, &Protected::default());
+            let mut protected = Protected::default();
+            protected.set_sessions([ip("2001:db8:1:3::7")]);
+            assert!(policy.lift_protected(&protected).is_empty());
+            protected.set_sessions([ip("2001:db8:1:2::7")]);
+            assert_eq!(policy.lift_protected(&protected).len(), 1, "{blocked}");
+        }
     }
 }

@@ -142,6 +142,13 @@ impl Detector {
         }
     }
 
+    /// Hears a source again whose block ends before its time.
+    pub fn listen_again(&mut self, source: Source) {
+        if let Some(record) = self.table.get(source) {
+            record.quiet_until = Time::ZERO;
+        }
+    }
+
     /// Lets time pass, with `found` as for [`Detector::see`]: rules look again at what is due, and who has not been seen
     /// for long is forgotten.
     pub fn advance(&mut self, now: Time, found: &mut impl FnMut(Finding) -> Time) {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use tcpcap_core::{Config, Engine, Outcome, Preset, Protected, Source, Thresholds, Time};
+use tcpcap_core::{
+    Config, Engine, Outcome, Preset, Protected, Protection, Source, Thresholds, Time, Verdict,
+};
 
 use crate::world::{World, engine, ip, ms};
 
@@ -77,6 +79,49 @@ fn a_protected_source_is_found_once_a_minute_and_never_blocked() {
     assert!(verdicts.iter().all(|v| matches!(v.decision.outcome, Outcome::Suppressed(_))));
     assert_eq!(engine.stats().blocked, 0);
     assert!(engine.expire(Time::ZERO + Duration::from_secs(86_400)).is_empty());
+}
+
+#[test]
+fn nothing_that_is_sent_in_the_name_of_what_the_host_needs_gets_it_blocked() {
+    for (who, why) in [
+        ("198.51.100.1", "an address of this host"),
+        ("198.51.100.254", "a default gateway"),
+        ("192.0.2.53", "a resolver of this host"),
+        ("192.0.2.9", "has an SSH session on this host"),
+        ("192.0.2.11", "where tcpcap is controlled from"),
+    ] {
+        let mut protected = Protected::default();
+        protected.set_host([ip("198.51.100.1")], [ip("198.51.100.254")]);
+        protected.set_resolvers([ip("192.0.2.53")]);
+        protected.set_sessions([ip("192.0.2.9")]);
+        protected.set_controls([ip("192.0.2.11")]);
+        let mut world = World::new();
+        (0..100).for_each(|i| world.closed(ms(i), who, 2000 + i as u16));
+        let mut engine = engine(Preset::Balanced);
+        let verdicts = world.play(&mut engine, &protected);
+        assert!(!verdicts.is_empty(), "{who} is found");
+        for Verdict { decision, .. } in &verdicts {
+            assert!(matches!(decision.outcome, Outcome::Suppressed(_)), "{who}: {decision:?}");
+            assert!(decision.to_string().contains(why), "{decision}");
+        }
+        assert_eq!(engine.stats().blocked, 0);
+    }
+}
+
+#[test]
+fn a_blocked_source_that_becomes_protected_is_free_and_when_that_ends_it_is_judged_anew() {
+    let (mut engine, nobody) = (engine(Preset::Balanced), Protected::default());
+    assert_eq!(scan_at(0).play(&mut engine, &nobody).len(), 1);
+    let mut protected = Protected::default();
+    protected.set_sessions([ip(SCANNER)]);
+    let lifted = engine.lift_protected(&protected);
+    assert_eq!(lifted, [(Source(ip(SCANNER).into()), Protection::Session(ip(SCANNER)))]);
+    assert_eq!(engine.stats().blocked, 0);
+    let verdicts = scan_at(10).play(&mut engine, &protected);
+    assert!(matches!(verdicts[0].decision.outcome, Outcome::Suppressed(_)), "the block would have lasted ten minutes");
+    let verdicts = scan_at(100).play(&mut engine, &nobody);
+    assert!(matches!(verdicts[0].decision.outcome, Outcome::Block { .. }));
+    assert_eq!(verdicts[0].decision.times, 1);
 }
 
 #[test]
