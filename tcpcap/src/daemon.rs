@@ -21,6 +21,7 @@ use crate::{
     interfaces::{self, Choice, Interfaces},
     kernel::{Kernel, Networks, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
     network::{Network, Watch},
+    protect::Discovery,
     settings::Settings,
     surface::{
         http::{Health, Shown},
@@ -75,6 +76,7 @@ pub struct Daemon {
     enforcer: Enforcer,
     engine: Engine,
     protected: Protected,
+    discovery: Discovery,
     watch: Watch,
     network: Network,
     poll: Interval,
@@ -127,7 +129,9 @@ impl Daemon {
             ..Wish::default()
         };
         tuning.set(&wish)?;
-        let protected = Protected::new(settings.own.clone(), settings.judging.allow.clone());
+        let mut protected = Protected::new(settings.own.clone(), settings.judging.allow.clone());
+        let discovery = Discovery::start(&settings.protect, &mut protected)
+            .map_err(|e| Failure::failed(format!("cannot look for SSH sessions: {e}"), "raise the limit of threads"))?;
         let engine = Engine::new(&settings.judging.engine());
         let (metrics, health) = (shown.metrics, shown.health);
         let enforcer = Enforcer::new(kernel.blocks()?, Arc::clone(&metrics));
@@ -150,6 +154,7 @@ impl Daemon {
             enforcer,
             engine,
             protected,
+            discovery,
             watch,
             network,
             poll,
@@ -192,6 +197,7 @@ impl Daemon {
                     self.advance();
                     self.expire();
                     self.follow_network().await;
+                    self.follow_protected();
                     self.poll();
                 }
                 Event::Network => self.follow_network().await,
@@ -333,9 +339,27 @@ impl Daemon {
     /// Hands the network's present addresses and gateways to the kernel program and to the policy.
     fn take_network(&mut self) -> Result<(), Failure> {
         self.protected.set_host(self.network.addresses.iter().copied(), self.network.gateways.iter().copied());
+        self.lift_protected();
         write_own(&mut self.own, &self.network)?;
         self.health.set_ready(self.interfaces.are_all_up());
         Ok(())
+    }
+
+    /// Takes in who else must never be blocked.
+    fn follow_protected(&mut self) {
+        let failures = self.discovery.failures();
+        if self.discovery.refresh(&mut self.protected) {
+            self.lift_protected();
+        }
+        self.metrics.poll_errors.inc_by(self.discovery.failures() - failures);
+    }
+
+    /// Lifts the blocks of sources that have become protected.
+    fn lift_protected(&mut self) {
+        for (source, why) in self.engine.lift_protected(&self.protected) {
+            let counted = self.enforcer.unblock(source);
+            tell::lift(source, why, &counted);
+        }
     }
 
     /// Tells the kernel program whether our answers are in view, where that has changed.

@@ -15,6 +15,7 @@ pub mod interfaces;
 pub mod kernel;
 pub mod lists;
 pub mod network;
+pub mod protect;
 pub mod replay;
 pub mod settings;
 pub mod surface;

@@ -8,6 +8,7 @@ mod thresholds;
 
 use std::{
     net::{IpAddr, SocketAddr},
+    path::PathBuf,
     time::Duration,
 };
 
@@ -19,6 +20,7 @@ use crate::{
     failure::Failure,
     kernel::{EgressChoice, ModeChoice},
     lists::FeedConfig,
+    protect,
     surface::log,
 };
 
@@ -60,6 +62,14 @@ pub struct RunArgs {
     #[arg(long, value_name = "ADDRESS:PORT")]
     pub listen: Option<SocketAddr>,
 
+    /// Where the host's files are, when tcpcap runs in a container that has them elsewhere [default: /]
+    #[arg(long, value_name = "DIR")]
+    pub host_root: Option<PathBuf>,
+
+    /// How long the peer of an SSH session is protected after its end; for tests.
+    #[arg(long, hide = true, value_name = "TIME", value_parser = humantime::parse_duration)]
+    pub session_linger: Option<Duration>,
+
     /// How log lines look [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<log::Format>,
@@ -82,6 +92,8 @@ pub struct Settings {
     pub feeds: Vec<FeedConfig>,
     /// What is judged, and how.
     pub judging: Judging,
+    /// Where to look for who must never be blocked.
+    pub protect: protect::Config,
     /// Metrics.
     pub listen: SocketAddr,
     /// Log.
@@ -96,7 +108,14 @@ impl RunArgs {
     /// The file cannot be read or is wrong.
     pub fn resolve(self) -> Result<Settings, Failure> {
         let file = self.judging.file()?;
+        let default = protect::Config::default();
+        let protect = protect::Config {
+            root: self.host_root.unwrap_or(default.root),
+            linger: self.session_linger.unwrap_or(default.linger),
+            ..default
+        };
         Ok(Settings {
+            protect,
             judging: self.judging.resolve(&file),
             interfaces: if self.interfaces.is_empty() { file.interfaces } else { self.interfaces },
             mode: self.mode.or(file.mode).unwrap_or_default(),

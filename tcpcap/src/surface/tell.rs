@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use tcpcap_common::record::{Block, Event};
-use tcpcap_core::{Finding, Outcome, Source, Verdict};
+use tcpcap_core::{Finding, Outcome, Protection, Source, Verdict};
 use tracing::{error, field::display, info, warn};
 
 /// `New connection: 192.0.2.56:5973 -> 10.0.0.5:80`
@@ -51,6 +51,12 @@ pub fn unblock(source: Source, counted: &Block, observe: bool) {
     let verb = if observe { "would have dropped" } else { "dropped" };
     let Block { packets, bytes, .. } = counted;
     info!(event = "unblock", source = %source, packets, "Block of {source} is over: {verb} {packets} packets, {bytes} bytes");
+}
+
+/// A block ends before its time, because its source must not be blocked; `counted` is what it dropped.
+pub fn lift(source: Source, why: Protection, counted: &Block) {
+    let packets = counted.packets;
+    warn!(event = "lift", source = %source, packets, why = %why, "Block of {source} is lifted after {packets} packets: {why}");
 }
 
 /// The circuit breaker opened, or closed.
