@@ -1,6 +1,8 @@
 //! The engine: detector and policy together. One of it in the daemon, one in each `replay`, one in each test.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
+
+use tcpcap_common::Addr;
 
 use crate::{
     Decision, Finding, Protected, Sighting, Source, Thresholds, Time,
@@ -117,6 +119,13 @@ impl Engine {
         let lifted = self.policy.lift_protected(protected);
         lifted.iter().for_each(|(source, _)| self.detector.listen_again(*source));
         lifted
+    }
+
+    /// Judges anew what comes from an address that is not protected any more, and at once: about who is protected, the
+    /// detector speaks only now and then.
+    pub fn unprotect(&mut self, ip: IpAddr) {
+        let source = Source(Addr::from(ip));
+        [source, source.prefix()].into_iter().for_each(|source| self.detector.listen_again(source));
     }
 
     /// When [`Engine::advance`] has something to look at, at the earliest.

@@ -348,8 +348,9 @@ impl Daemon {
     /// Takes in who else must never be blocked.
     fn follow_protected(&mut self) {
         let failures = self.discovery.failures();
-        if self.discovery.refresh(&mut self.protected) {
+        if let Some(ended) = self.discovery.refresh(&mut self.protected) {
             self.lift_protected();
+            ended.into_iter().for_each(|ip| self.engine.unprotect(ip));
         }
         self.metrics.poll_errors.inc_by(self.discovery.failures() - failures);
     }

@@ -142,10 +142,10 @@ impl Detector {
         }
     }
 
-    /// Hears a source again whose block ends before its time.
+    /// Hears a source again of which there was no need to hear more for now.
     pub fn listen_again(&mut self, source: Source) {
         if let Some(record) = self.table.get(source) {
-            record.quiet_until = Time::ZERO;
+            record.quiet_until = self.now;
         }
     }
 

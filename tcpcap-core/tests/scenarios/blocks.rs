@@ -119,7 +119,8 @@ fn a_blocked_source_that_becomes_protected_is_free_and_when_that_ends_it_is_judg
     assert_eq!(engine.stats().blocked, 0);
     let verdicts = scan_at(10).play(&mut engine, &protected);
     assert!(matches!(verdicts[0].decision.outcome, Outcome::Suppressed(_)), "the block would have lasted ten minutes");
-    let verdicts = scan_at(100).play(&mut engine, &nobody);
+    engine.unprotect(ip(SCANNER));
+    let verdicts = scan_at(20).play(&mut engine, &nobody);
     assert!(matches!(verdicts[0].decision.outcome, Outcome::Block { .. }));
     assert_eq!(verdicts[0].decision.times, 1);
 }

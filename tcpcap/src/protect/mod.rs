@@ -22,7 +22,7 @@ use std::{
 };
 
 use tcpcap_core::Protected;
-use tracing::{debug, warn};
+use tracing::{info, warn};
 
 use crate::host;
 use files::Files;
@@ -108,19 +108,19 @@ impl Discovery {
         Ok(discovery)
     }
 
-    /// Takes what the last look brought, if it is there, and has the next one begun if it is time. Returns whether the
-    /// set has changed. Never waits.
-    pub fn refresh(&mut self, protected: &mut Protected) -> bool {
+    /// Takes what the last look brought, if it is there, and has the next one begun if it is time. If the set has
+    /// changed, returns the addresses that are not in it any more. Never waits.
+    pub fn refresh(&mut self, protected: &mut Protected) -> Option<Vec<IpAddr>> {
         let changed = match self.answers.try_recv() {
             Ok(seen) => {
                 self.waiting = false;
                 self.take(seen, protected)
             }
-            Err(TryRecvError::Empty) => false,
+            Err(TryRecvError::Empty) => None,
             Err(TryRecvError::Disconnected) => {
                 self.failures += 1;
                 self.complain(Some("the thread that looks has ended"));
-                false
+                None
             }
         };
         if !self.waiting && self.asked.elapsed() >= self.seen.took * SHARE {
@@ -142,26 +142,27 @@ impl Discovery {
         self.failures
     }
 
-    fn take(&mut self, seen: Seen, protected: &mut Protected) -> bool {
+    fn take(&mut self, seen: Seen, protected: &mut Protected) -> Option<Vec<IpAddr>> {
         self.looks += 1;
         self.failures += seen.failures;
         self.complain(seen.problem.as_deref());
         let before = std::mem::replace(&mut self.seen, seen);
         let Seen { resolvers, sessions, controls, .. } = &self.seen;
         if (&before.resolvers, &before.sessions, &before.controls) == (resolvers, sessions, controls) {
-            return false;
+            return None;
         }
         let old = protected.clone();
         protected.set_resolvers(resolvers.iter().copied());
         protected.set_sessions(sessions.iter().copied());
         protected.set_controls(controls.iter().copied());
-        for (_, why) in protected.added_since(&old) {
-            debug!("never blocked from now on: {why}");
+        for (ip, why) in protected.added_since(&old) {
+            info!(event = "protect", address = %ip, why = why.name(), "Never blocked from now on: {why}");
         }
-        for (_, why) in old.added_since(protected) {
-            debug!("not protected any more: {why}");
+        let ended: Vec<IpAddr> = old.added_since(protected).map(|(ip, _)| ip).collect();
+        for ip in &ended {
+            info!(event = "unprotect", address = %ip, "Not protected any more: {ip}");
         }
-        *protected != old
+        (*protected != old).then_some(ended)
     }
 
     fn complain(&mut self, problem: Option<&str>) {
