@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     /// Names of the packages of [`crate::needs`] whose probe failed.
     pub(crate) absent: Vec<&'static str>,
     pub(crate) bpffs: bool,
+    /// systemd runs, and would start the services that packages bring.
+    pub(crate) systemd: bool,
 }
 
 impl Machine {
@@ -70,7 +72,15 @@ impl Machine {
         let linker = linker.ok().and_then(Result::ok).map(|l| format!("{}, {}", l.path.display(), l.version));
         let tables = [PACKAGES, COMPILER_PACKAGES, LINKER_PACKAGES];
         let absent = tables.into_iter().flatten().filter(|p| !present(p.probe)).map(|p| p.name).collect();
-        Self { root: root(), apt: present(Probe::Command("apt-get")), compiler, linker, absent, bpffs: bpffs_mounted() }
+        Self {
+            root: root(),
+            apt: present(Probe::Command("apt-get")),
+            compiler,
+            linker,
+            absent,
+            bpffs: bpffs_mounted(),
+            systemd: Path::new("/run/systemd/system").is_dir(),
+        }
     }
 }
 

@@ -39,6 +39,10 @@ pub(crate) struct Package {
     pub(crate) why: &'static str,
 }
 
+/// Packages that bring a service, and its units. Only their programs are wanted, so the services are masked first;
+/// where a package is there already, nothing is touched.
+pub(crate) const SERVICES: &[(&str, &[&str])] = &[("openssh-server", &["ssh.service", "ssh.socket"])];
+
 const fn tool(name: &'static str, command: &'static str, why: &'static str) -> Package {
     Package { name, probe: Probe::Command(command), part: Part::Sandbox, why }
 }
@@ -60,6 +64,8 @@ pub(crate) const PACKAGES: &[Package] = &[
     tool("hping3", "hping3", "sends odd flags and floods"),
     tool("curl", "curl", "is an honest client, and reads metrics"),
     tool("iputils-ping", "ping", "is another honest client"),
+    tool("openssh-server", "sshd", "is the SSH server that somebody is logged in to"),
+    tool("openssh-client", "ssh", "logs in"),
     tool("tcpdump", "tcpdump", "records what was sent"),
     tool("nftables", "nft", "is the second place of enforcement"),
     tool("procps", "pgrep", "finds processes by name"),

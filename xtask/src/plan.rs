@@ -4,7 +4,7 @@ use bpf_toolchain::recipe::{LINKER_INSTALL, LLVM, LLVM_PREFIX};
 
 use crate::{
     machine::{Compiler, Machine, Root},
-    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, Package, Part, Probe},
+    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, Package, Part, Probe, SERVICES},
 };
 
 /// One need and whether it is met.
@@ -22,6 +22,8 @@ pub(crate) struct Need {
 pub(crate) enum Action {
     /// Fetch the package lists.
     Update,
+    /// Keep systemd from starting these.
+    Mask(Vec<&'static str>),
     /// Install Debian packages.
     Install(Vec<&'static str>),
     /// Compile bpf-linker.
@@ -75,6 +77,11 @@ pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
     let mut actions = Vec::new();
     if !packages.is_empty() {
         actions.push(Action::Update);
+        let services = SERVICES.iter().filter(|(name, _)| machine.systemd && packages.iter().any(|p| p.name == *name));
+        let units: Vec<_> = services.flat_map(|(_, units)| *units).copied().collect();
+        if !units.is_empty() {
+            actions.push(Action::Mask(units));
+        }
         actions.push(Action::Install(packages.iter().map(|p| p.name).collect()));
     }
     if linker_missing {
@@ -137,6 +144,7 @@ impl Action {
     pub(crate) fn label(&self) -> String {
         match self {
             Self::Update => "package lists".to_owned(),
+            Self::Mask(units) => units.join(", "),
             Self::Install(packages) if packages.len() == 1 => format!("package {}", packages[0]),
             Self::Install(packages) => format!("{} packages", packages.len()),
             Self::BuildLinker => "bpf-linker".to_owned(),
@@ -148,6 +156,7 @@ impl Action {
     pub(crate) fn done(&self) -> &'static str {
         match self {
             Self::Update => "fetched",
+            Self::Mask(_) => "masked",
             Self::Install(_) | Self::BuildLinker => "installed",
             Self::MountBpffs => "mounted",
         }
@@ -157,6 +166,7 @@ impl Action {
     pub(crate) fn remedy(&self) -> &'static str {
         match self {
             Self::Update => "see that the machine reaches its package mirror, then run cargo xtask setup again",
+            Self::Mask(_) => "mask these services with systemctl mask, then run cargo xtask setup again",
             Self::Install(_) => {
                 "if this release lacks a package, install that tool by other means (compiler: rustup toolchain \
                  install nightly --component rust-src), then run cargo xtask setup again"
@@ -177,10 +187,13 @@ impl Action {
         // Another apt may be at work, such as the unattended upgrades of a machine that has just booted.
         let apt = "apt-get -o DPkg::Lock::Timeout=120 -q";
         let quiet = vec![("DEBIAN_FRONTEND", "noninteractive")];
+        // In single-user mode, as far as installation scripts know: without systemd, that keeps services from starting.
+        let idle = vec![quiet[0], ("RUNLEVEL", "1")];
         match self {
             Self::Update => (quiet, words(&format!("{apt} update"))),
+            Self::Mask(units) => (vec![], words(&format!("systemctl mask {}", units.join(" ")))),
             Self::Install(packages) => {
-                (quiet, words(&format!("{apt} install -y --no-install-recommends {}", packages.join(" "))))
+                (idle, words(&format!("{apt} install -y --no-install-recommends {}", packages.join(" "))))
             }
             Self::BuildLinker => {
                 let mut line = vec![cargo.to_owned()];

@@ -11,7 +11,7 @@ fn every_package() -> Vec<&'static str> {
 fn fresh(root: Root) -> Machine {
     let there = ["gcc", "libc6-dev", "util-linux", "procps"];
     let absent = every_package().into_iter().filter(|p| !there.contains(p)).collect();
-    Machine { root, apt: true, compiler: Compiler::Missing, linker: None, absent, bpffs: false }
+    Machine { root, apt: true, compiler: Compiler::Missing, linker: None, absent, bpffs: false, systemd: false }
 }
 
 fn complete() -> Machine {
@@ -22,6 +22,7 @@ fn complete() -> Machine {
         linker: Some("/usr/bin/bpf-linker, 0.13.0".to_owned()),
         absent: vec![],
         bpffs: true,
+        systemd: true,
     }
 }
 
@@ -52,6 +53,19 @@ fn a_fresh_debian_gets_everything_in_order() {
     }
     assert!(!packages.contains(&"gcc"), "it is there already");
     assert_eq!(packages.iter().filter(|p| **p == "g++").count(), 1, "wanted for two things");
+}
+
+#[test]
+fn a_service_that_comes_with_a_tool_is_masked_before_it_is_installed() {
+    let actions = |machine: &Machine| plan(machine, &ALL).actions;
+    let ssh = Machine { absent: vec!["openssh-server"], ..complete() };
+    let units = vec!["ssh.service", "ssh.socket"];
+    assert_eq!(actions(&ssh), [Action::Update, Action::Mask(units.clone()), Action::Install(vec!["openssh-server"])]);
+    assert_eq!(Action::Mask(units).command("cargo").1.join(" "), "systemctl mask ssh.service ssh.socket");
+    let no_systemd = Machine { systemd: false, ..ssh };
+    assert_eq!(actions(&no_systemd), [Action::Update, Action::Install(vec!["openssh-server"])]);
+    let nmap = Machine { absent: vec!["nmap"], ..complete() };
+    assert_eq!(actions(&nmap), [Action::Update, Action::Install(vec!["nmap"])]);
 }
 
 #[test]
