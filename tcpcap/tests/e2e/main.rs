@@ -7,5 +7,6 @@ mod honest;
 mod input;
 mod lifecycle;
 mod paths;
+mod protect;
 mod scanners;
 mod sensor;
