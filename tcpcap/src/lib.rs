@@ -14,6 +14,7 @@ pub mod host;
 pub mod interfaces;
 pub mod kernel;
 pub mod lists;
+pub mod mirror;
 pub mod network;
 pub mod protect;
 pub mod replay;

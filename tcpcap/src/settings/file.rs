@@ -8,6 +8,7 @@ use tcpcap_core::Preset;
 
 use super::{
     lists::{Deny, Feeds},
+    mirror::MirrorTable,
     parse_network, parse_ttl,
     thresholds::{CapsTable, Detect},
 };
@@ -18,7 +19,7 @@ use crate::{
 };
 
 /// The configuration file. Every key has the flag of the same meaning, but for the tables: single thresholds, caps and
-/// feeds are nothing to type.
+/// feeds and the mirror are nothing to type.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 pub(super) struct File {
@@ -36,6 +37,7 @@ pub(super) struct File {
     pub(super) log_format: Option<log::Format>,
     pub(super) detect: Detect,
     pub(super) caps: CapsTable,
+    pub(super) mirror: MirrorTable,
 }
 
 impl File {

@@ -3,6 +3,7 @@
 mod file;
 mod judging;
 mod lists;
+mod mirror;
 mod replay;
 mod thresholds;
 
@@ -98,6 +99,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Log.
     pub log_format: log::Format,
+    /// Where else blocks are written: nftables, if wanted.
+    pub mirror: Option<crate::mirror::Config>,
 }
 
 impl RunArgs {
@@ -130,6 +133,7 @@ impl RunArgs {
                     .map_err(|e| Failure::failed(format!("{DEFAULT_LISTEN}: {e}"), "use --listen"))?,
             },
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
+            mirror: file.mirror.resolve(),
         })
     }
 }
