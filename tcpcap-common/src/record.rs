@@ -32,6 +32,10 @@ pub mod map {
     pub const SETTINGS: &str = "SETTINGS";
     /// One [`CpuState`](super::CpuState) per CPU.
     pub const CPU: &str = "CPU";
+
+    /// All of them.
+    pub const ALL: [&str; 12] =
+        [BLOCKS, NETWORKS, ALLOWED, OWN, OWN_NETWORKS, SOURCES, PENDING, FLOWS, EVENTS, TALLY, SETTINGS, CPU];
 }
 
 /// A prefix length in the key of a longest-prefix trie: IPv4 lies below `::ffff:0:0/96`.
@@ -81,6 +85,19 @@ pub struct Block {
 pub mod block {
     /// The source had not completed a handshake: its address may be forged.
     pub const UNVERIFIED: u32 = 1;
+
+    /// Flags that hold the length of the key's prefix in the trie: a look-up finds the longest network that fits, and only
+    /// this tells whether it is the one that was asked for.
+    #[must_use]
+    pub const fn of_prefix(len: u32) -> u32 {
+        len << 8
+    }
+
+    /// That length; 0 in the hash.
+    #[must_use]
+    pub const fn prefix(flags: u32) -> u32 {
+        flags >> 8 & 0xff
+    }
 }
 
 /// Which packets of a source are blocked.

@@ -5,8 +5,9 @@ use std::{collections::BTreeMap, sync::Arc};
 use tracing::{info, warn};
 
 use crate::{
+    control::InterfaceShown,
     failure::Failure,
-    kernel::{Attachment, Egress, EgressChoice, Kernel, ModeChoice},
+    kernel::{Attachment, Egress, EgressChoice, Kernel, ModeChoice, Pins, Way},
     network::Network,
     surface::metrics::Metrics,
 };
@@ -27,6 +28,8 @@ pub struct Interfaces {
     egress_refused: Option<String>,
     /// Name → what is attached; none while the interface is away.
     watched: BTreeMap<String, Option<Watched>>,
+    /// Where programs are pinned so that they outlive this process; `None`: they go with it.
+    pins: Option<Arc<Pins>>,
     metrics: Arc<Metrics>,
 }
 
@@ -35,6 +38,15 @@ struct Watched {
     xdp: Attachment,
     /// None when our answers cannot be seen to leave here, or need not.
     egress: Option<Egress>,
+}
+
+impl Watched {
+    fn end(self) {
+        self.xdp.end();
+        if let Some(egress) = self.egress {
+            egress.end();
+        }
+    }
 }
 
 /// Which interfaces to watch: those named, else those of the default routes.
@@ -62,7 +74,15 @@ fn list(network: &Network) -> String {
 }
 
 impl Interfaces {
-    /// Attaches to every interface, or, when one refuses, to none.
+    /// None: before any is attached.
+    #[must_use]
+    pub fn none(metrics: Arc<Metrics>) -> Self {
+        let choice = Choice { mode: ModeChoice::Auto, egress: EgressChoice::Auto };
+        Self { choice, egress_refused: None, watched: BTreeMap::new(), pins: None, metrics }
+    }
+
+    /// Attaches to every interface, or, when one refuses, to none. Programs that an earlier daemon left are replaced where
+    /// they are still wanted, and taken off where they are not.
     ///
     /// # Errors
     /// An interface refuses.
@@ -71,21 +91,53 @@ impl Interfaces {
         names: &[String],
         network: &Network,
         choice: Choice,
+        pins: Option<Arc<Pins>>,
         metrics: Arc<Metrics>,
     ) -> Result<Self, Failure> {
         let egress_refused = if choice.egress == EgressChoice::Off { None } else { kernel.load_egress().err() };
-        let mut all = Self { choice, egress_refused, watched: BTreeMap::new(), metrics };
+        let mut all = Self { choice, egress_refused, watched: BTreeMap::new(), pins, metrics };
         for name in names {
             // Chosen from this very picture of the network, so it is there; 0 is nobody's index and fails by name.
             let index = network.index_of(name).unwrap_or(0);
-            let watched = all.attach_one(kernel, name, index, network)?;
-            all.watched.insert(name.clone(), Some(watched));
+            match all.attach_one(kernel, name, index, network) {
+                Ok(watched) => drop(all.watched.insert(name.clone(), Some(watched))),
+                Err(failure) => {
+                    // What was there before goes on.
+                    all.end(|watched| !watched.xdp.adopted);
+                    return Err(failure);
+                }
+            }
         }
+        all.end_others(choice.egress);
         Ok(all)
     }
 
+    /// Takes off what is pinned for interfaces that are not watched any more.
+    fn end_others(&self, egress: EgressChoice) {
+        let watched: Vec<u32> = self.watched.values().flatten().map(|w| w.xdp.index).collect();
+        for link in self.pins.iter().flat_map(|pins| pins.links()) {
+            if !watched.contains(&link.index) || (link.way == Way::Out && egress == EgressChoice::Off) {
+                link.end();
+            }
+        }
+    }
+
+    /// Takes the programs off, pinned or not, of those that are `chosen`.
+    fn end(&mut self, chosen: impl Fn(&Watched) -> bool) {
+        for watched in self.watched.values_mut() {
+            if let Some(watched) = watched.take_if(|watched| chosen(watched)) {
+                watched.end();
+            }
+        }
+    }
+
+    /// Takes the programs off, pinned or not.
+    pub fn detach(mut self) {
+        self.end(|_| true);
+    }
+
     fn attach_one(&self, kernel: &mut Kernel, name: &str, index: u32, network: &Network) -> Result<Watched, Failure> {
-        let xdp = kernel.attach(name, index, self.choice.mode)?;
+        let xdp = kernel.attach(name, index, self.choice.mode, self.pins.as_deref())?;
         if let Some(why) = &xdp.fallback {
             self.metrics.native_fallbacks.inc();
             warn!(
@@ -107,7 +159,7 @@ impl Interfaces {
         let attached = match &self.egress_refused {
             Some(why) => Err(why.clone()),
             None if network.without_ethernet.contains(&index) => Err("its packets have no Ethernet header".to_owned()),
-            None => kernel.attach_egress(name, index, self.choice.egress),
+            None => kernel.attach_egress(name, index, self.choice.egress, self.pins.as_deref()),
         };
         attached
             .map_err(|why| {
@@ -126,7 +178,9 @@ impl Interfaces {
                 warn!(interface = name, "{name} has disappeared; it will be watched again when it comes back");
                 self.metrics.set_interface(&name, None);
                 self.metrics.set_egress(&name, None);
-                self.watched.insert(name.clone(), None);
+                if let Some(gone) = self.watched.insert(name.clone(), None).flatten() {
+                    gone.end();
+                }
             }
             let missing = self.watched.get(&name).is_some_and(Option::is_none);
             if let (true, Some(index)) = (missing, now) {
@@ -141,6 +195,23 @@ impl Interfaces {
                 }
             }
         }
+    }
+
+    /// How many of them go on from an earlier daemon, with no packet unseen in between.
+    #[must_use]
+    pub fn adopted(&self) -> usize {
+        self.watched.values().flatten().filter(|w| w.xdp.adopted).count()
+    }
+
+    /// The interfaces, for `status`.
+    #[must_use]
+    pub fn shown(&self) -> Vec<InterfaceShown> {
+        let shown = |(name, watched): (&String, &Option<Watched>)| InterfaceShown {
+            name: name.clone(),
+            mode: watched.as_ref().map_or("away", |w| w.xdp.mode.name()).to_owned(),
+            egress: watched.as_ref().and_then(|w| w.egress.as_ref()).map_or("unseen", |e| e.kind.name()).to_owned(),
+        };
+        self.watched.iter().map(shown).collect()
     }
 
     /// Whether every interface is watched.

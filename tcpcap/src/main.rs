@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tcpcap::{
-    cmd,
+    cmd::{self, detach::DetachArgs},
     settings::{ReplayArgs, RunArgs},
 };
 
@@ -20,6 +20,8 @@ struct Cli {
 enum Verb {
     /// Watch, detect and block, in the foreground, until SIGINT or SIGTERM
     Run(RunArgs),
+    /// Take out of the kernel what a daemon left there: programs, blocks, everything
+    Detach(DetachArgs),
     /// Play capture files to the same detector, with no privileges and no kernel
     Replay(ReplayArgs),
 }
@@ -27,6 +29,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => cmd::run::run(args),
+        Verb::Detach(args) => cmd::detach::run(args),
         Verb::Replay(args) => cmd::replay::run(args),
     };
     match result {

@@ -1,7 +1,10 @@
 //! Between the kernel program's records and the core's words.
 
+use ipnet::IpNet;
 use tcpcap_common::record::{self, Block, kind, scope};
 use tcpcap_core::{Marks, Rule, Scope, Sighting, SightingKind, Source, Syn, Time, Verdict};
+
+use crate::block::{self, Why};
 
 /// What an event of the ring tells.
 pub fn sighting(event: &record::Event) -> Sighting {
@@ -30,10 +33,9 @@ pub fn block(verdict: &Verdict) -> Option<(Source, Block)> {
         until: decision.entry_until()?.as_nanos(),
         since: finding.time.as_nanos(),
         reason: reason(finding.rule),
-        scope: match decision.scope {
-            Scope::All => scope::ALL,
-            Scope::Syn => scope::SYN,
-        },
+        scope: scope_code(decision.scope),
+        times: decision.times,
+        flags: if finding.verified() { 0 } else { record::block::UNVERIFIED },
         ..Block::default()
     };
     Some((finding.source?, block))
@@ -48,6 +50,53 @@ fn reason(rule: Rule) -> u32 {
         Rule::BruteForce => record::reason::BRUTE_FORCE,
         // These only tell, and make no entry.
         Rule::Forged | Rule::Flood | Rule::FloodSource | Rule::FanOut => 0,
+    }
+}
+
+/// The entry that a block asks for.
+pub fn entry(block: &block::Block) -> Block {
+    Block {
+        until: block.until.map_or(0, Time::as_nanos),
+        since: block.since.as_nanos(),
+        reason: reason_of(&block.why),
+        scope: scope_code(block.scope),
+        times: block.times,
+        flags: if block.unverified { record::block::UNVERIFIED } else { 0 },
+        ..Block::default()
+    }
+}
+
+/// The block that an entry tells of. The words of an operator, and the name of a feed, it does not know.
+pub fn block_of(network: IpNet, entry: &Block) -> Option<block::Block> {
+    let why = match entry.reason {
+        record::reason::OPERATOR => Why::Operator { note: None },
+        record::reason::FEED => Why::Feed("".into()),
+        code => Why::Rule(Rule::ALL.into_iter().find(|rule| code != 0 && reason(*rule) == code)?),
+    };
+    Some(block::Block {
+        network,
+        why,
+        scope: if entry.scope == scope::SYN { Scope::Syn } else { Scope::All },
+        since: Time::from_nanos(entry.since),
+        until: (entry.until != 0).then(|| Time::from_nanos(entry.until)),
+        times: entry.times,
+        unverified: entry.flags & record::block::UNVERIFIED != 0,
+    })
+}
+
+/// The code of who wants a block.
+pub fn reason_of(why: &Why) -> u32 {
+    match why {
+        Why::Rule(rule) => reason(*rule),
+        Why::Operator { .. } => record::reason::OPERATOR,
+        Why::Feed(_) => record::reason::FEED,
+    }
+}
+
+fn scope_code(scope: Scope) -> u32 {
+    match scope {
+        Scope::All => scope::ALL,
+        Scope::Syn => scope::SYN,
     }
 }
 
@@ -72,6 +121,36 @@ mod tests {
         assert_eq!(blocking.iter().collect::<HashSet<_>>().len(), blocking.len());
         assert!(!blocking.contains(&0));
         assert!(Rule::ALL.into_iter().filter(|r| r.is_alert()).all(|r| reason(r) == 0));
+    }
+
+    #[test]
+    fn a_block_is_read_back_from_its_entry_as_far_as_that_tells() {
+        let block = block::Block {
+            network: "192.0.2.0/24".parse().unwrap(),
+            why: Why::Operator { note: Some("too curious".into()) },
+            scope: Scope::Syn,
+            since: Time::from_secs(1),
+            until: None,
+            times: 0,
+            unverified: false,
+        };
+        let read = block_of(block.network, &entry(&block)).unwrap();
+        assert_eq!(read, block::Block { why: Why::Operator { note: None }, ..block.clone() });
+        for rule in Rule::ALL.into_iter().filter(|rule| !rule.is_alert()) {
+            let entry = Block {
+                reason: reason(rule),
+                until: 9,
+                times: 3,
+                flags: record::block::UNVERIFIED,
+                ..Block::default()
+            };
+            let read = block_of(block.network, &entry).unwrap();
+            assert_eq!((read.why, read.times, read.unverified), (Why::Rule(rule), 3, true));
+            assert_eq!(read.until, Some(Time::from_nanos(9)));
+        }
+        for unknown in [0, record::reason::REASONS, u32::MAX] {
+            assert_eq!(block_of(block.network, &Block { reason: unknown, ..Block::default() }), None);
+        }
     }
 
     #[test]

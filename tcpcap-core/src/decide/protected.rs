@@ -70,6 +70,12 @@ impl Protected {
         self.allowed = allowed;
     }
 
+    /// Networks that this host answers for.
+    #[must_use]
+    pub fn own_networks(&self) -> &[IpNet] {
+        &self.own_networks
+    }
+
     /// What the operator allows.
     #[must_use]
     pub fn allowed(&self) -> &[IpNet] {
@@ -95,6 +101,15 @@ impl Protected {
             .or_else(|| self.own_networks.iter().find(overlaps).map(|n| Protection::OwnNetwork(*n)))
             .or_else(|| self.singles().skip(1).find_map(|(set, why)| within(set).map(why)))
             .or_else(|| self.allowed.iter().find(overlaps).map(|n| Protection::Allowed(*n)))
+    }
+
+    /// Why an operator's network must not be blocked, if so: as [`Protected::protects_network`], but an allowed network
+    /// within it is no hindrance, for it passes through a hole.
+    #[must_use]
+    pub fn keeps_out(&self, network: IpNet) -> Option<Protection> {
+        self.protects_network(network)
+            .filter(|why| !matches!(why, Protection::Allowed(allowed) if !allowed.contains(&network)))
+            .or_else(|| self.allowed.iter().find(|allowed| allowed.contains(&network)).map(|n| Protection::Allowed(*n)))
     }
 
     /// Every protected address and why it is, each once. What lies in [`Protected::allowed`] and in own networks is not
@@ -124,7 +139,7 @@ impl Protected {
     }
 
     /// The networks that are protected as a whole.
-    pub(super) fn networks(&self) -> impl Iterator<Item = &IpNet> {
+    pub fn networks(&self) -> impl Iterator<Item = &IpNet> {
         self.own_networks.iter().chain(&self.allowed)
     }
 }
@@ -135,6 +150,13 @@ fn plain(addresses: impl IntoIterator<Item = IpAddr>) -> BTreeSet<IpAddr> {
 }
 
 impl Protection {
+    /// Whether a list's entry that holds it is left out as a whole: the network is this host's own then. All others pass
+    /// through a hole in what holds them.
+    #[must_use]
+    pub const fn keeps_lists_out(&self) -> bool {
+        matches!(self, Self::Own(_) | Self::OwnNetwork(_) | Self::Gateway(_))
+    }
+
     /// The name used in output.
     #[must_use]
     pub const fn name(&self) -> &'static str {
@@ -209,6 +231,16 @@ mod tests {
         assert_eq!(protected().protects(source("fe80::99")), Some(Protection::Gateway(ip("fe80::1"))));
         assert!(matches!(protected().protects(source("2001:db8:a:b::6")), Some(Protection::Allowed(_))));
         assert_eq!(protected().protects(source("2001:db8:a:c::6")), None);
+    }
+
+    #[test]
+    fn an_operators_network_may_be_around_an_allowed_one_and_not_within_it() {
+        let p = protected();
+        let keeps_out = |network: &str| p.keeps_out(network.parse().unwrap()).map(|why| why.name());
+        assert_eq!(keeps_out("8.0.0.0/5"), None, "10.0.0.0/8 passes through a hole");
+        assert_eq!(keeps_out("10.1.0.0/16"), Some("allowed"));
+        assert_eq!(keeps_out("192.0.2.0/24"), Some("own"));
+        assert_eq!(keeps_out("192.0.2.254/32"), Some("gateway"));
     }
 
     #[test]

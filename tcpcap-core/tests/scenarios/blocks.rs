@@ -2,9 +2,7 @@
 
 use std::time::Duration;
 
-use tcpcap_core::{
-    Config, Engine, Outcome, Preset, Protected, Protection, Source, Thresholds, Time, Verdict,
-};
+use tcpcap_core::{Config, Engine, Outcome, Preset, Protected, Protection, Source, Thresholds, Time, Verdict};
 
 use crate::world::{World, engine, ip, ms};
 

@@ -1,4 +1,5 @@
 //! One file a verb.
 
+pub mod detach;
 pub mod replay;
 pub mod run;

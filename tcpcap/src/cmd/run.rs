@@ -1,8 +1,9 @@
 //! `tcpcap run`: put everything together, in the order in which it may fail.
 //!
 //! Start: settings → host → network → port → program and maps → lists → attach. Nothing is attached before everything
-//! that can be wrong has been looked at, and what is attached goes away with this process, however it ends.
-//! Stop: leave the loop, detach, then the HTTP server, then the log's last lines.
+//! that can be wrong has been looked at; what is attached stays when this process ends, however it ends, unless it is told
+//! to detach or had nowhere to pin it.
+//! Stop: leave the loop, write the history, then the HTTP server, then the log's last lines.
 
 use std::sync::Arc;
 
@@ -20,12 +21,15 @@ use crate::{
     },
 };
 
+/// Commands of operators that may wait for the loop.
+const WAITING_REQUESTS: usize = 64;
+
 /// Runs the daemon until a signal stops it.
 ///
 /// # Errors
 /// Whatever keeps it from starting, or ends it early.
 pub fn run(args: RunArgs) -> Result<(), Failure> {
-    let settings = args.resolve()?;
+    let settings = args.clone().resolve()?;
     host::require()?;
     let log = Log::start(settings.log_format);
     // One thread: the ring wakes this one directly, without a hop over a worker.
@@ -33,16 +37,18 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
         .enable_all()
         .build()
         .map_err(|e| Failure::failed(format!("cannot start the event loop: {e}"), "raise the limit of open files"))?;
-    runtime.block_on(serve(&settings, log))
+    runtime.block_on(serve(args, settings, log))
 }
 
-async fn serve(settings: &Settings, log: Log) -> Result<(), Failure> {
+async fn serve(args: RunArgs, settings: Settings, log: Log) -> Result<(), Failure> {
     let listener = http::listen(settings.listen)?;
     let shown = Shown { metrics: Arc::new(Metrics::default()), health: Arc::new(Health::default()) };
-    let mut daemon = Daemon::start(settings, shown.clone(), log).await?;
+    let (_orders, requests) = tokio::sync::mpsc::channel(WAITING_REQUESTS);
+    let listen = settings.listen;
+    let mut daemon = Daemon::start(args, settings, shown.clone(), requests, log).await?;
     let server = Server::start(listener, shown)
         .map_err(|e| Failure::failed(format!("cannot start the HTTP server: {e}"), "raise the limit of threads"))?;
-    info!("tcpcap ready: {daemon}; metrics on http://{}/metrics", settings.listen);
+    info!("tcpcap ready: {daemon}; metrics on http://{listen}/metrics");
     // After the other threads have been started: they have time.
     if let Err(e) = host::hurry() {
         info!(
@@ -50,7 +56,7 @@ async fn serve(settings: &Settings, log: Log) -> Result<(), Failure> {
         );
     }
     let result = daemon.run().await;
-    drop(daemon);
+    daemon.end();
     drop(server);
     result
 }

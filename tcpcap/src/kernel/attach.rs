@@ -1,10 +1,16 @@
 //! Attaching to interfaces: native mode where the driver can, generic mode where it cannot, and never silently.
 
-use std::fmt;
+use std::{
+    fmt,
+    path::{Path, PathBuf},
+};
 
-use aya::programs::{Xdp, XdpMode, links::FdLink};
+use aya::programs::{
+    Xdp, XdpMode,
+    links::{FdLink, LinkError, PinnedLink},
+};
 
-use super::{Kernel, chain, os_error};
+use super::{Kernel, Pins, Way, chain, link, os_error};
 use crate::failure::Failure;
 
 /// Which mode the user asked for.
@@ -46,7 +52,7 @@ impl fmt::Display for Mode {
     }
 }
 
-/// The program on one interface. Dropping it takes the program off.
+/// The program on one interface. Dropping it takes the program off, unless it is pinned.
 pub struct Attachment {
     /// Index of the interface when it was attached; another interface of the same name has another.
     pub index: u32,
@@ -54,28 +60,119 @@ pub struct Attachment {
     pub mode: Mode,
     /// Why native mode was refused, where it was.
     pub fallback: Option<String>,
+    /// Whether it took the place of an earlier one, with no packet unseen in between.
+    pub adopted: bool,
     _link: FdLink,
+    pin: Option<PathBuf>,
+}
+
+impl Attachment {
+    /// Takes the program off, pinned or not.
+    pub fn end(self) {
+        if let Some(pin) = &self.pin {
+            // What cannot be removed is found again by the next start.
+            link::end(pin).ok();
+        }
+    }
 }
 
 impl Kernel {
-    /// Attaches the program to an interface.
+    /// Attaches the program to an interface. Where an earlier one is pinned there, it takes its place.
     ///
     /// # Errors
     /// The interface has another XDP program already, is gone, or cannot have one in the mode asked for.
-    pub fn attach(&mut self, name: &str, index: u32, choice: ModeChoice) -> Result<Attachment, Failure> {
+    pub fn attach(
+        &mut self,
+        name: &str,
+        index: u32,
+        choice: ModeChoice,
+        pins: Option<&Pins>,
+    ) -> Result<Attachment, Failure> {
+        if let Some(pins) = pins
+            && let Some((link, mode, pin)) = self.adopt(name, index, choice, pins)?
+        {
+            return Ok(Attachment { index, mode, fallback: None, adopted: true, _link: link, pin: Some(pin) });
+        }
+        let (link, mode, fallback) = self.attach_anew(name, index, choice)?;
+        let Some(pins) = pins else {
+            return Ok(Attachment { index, mode, fallback, adopted: false, _link: link, pin: None });
+        };
+        let pin = pins.link(Way::In(mode), index);
+        let pinned = link.pin(&pin).map_err(|e| {
+            Failure::failed(
+                format!("cannot pin the program of {name} to {}: {}", pin.display(), chain(&e)),
+                "is the BPF file system full, or read-only?",
+            )
+        })?;
+        Ok(Attachment { index, mode, fallback, adopted: false, _link: pinned.into(), pin: Some(pin) })
+    }
+
+    /// Takes the place of a pinned program, if its mode is among those asked for; takes it off if not.
+    fn adopt(
+        &mut self,
+        name: &str,
+        index: u32,
+        choice: ModeChoice,
+        pins: &Pins,
+    ) -> Result<Option<(FdLink, Mode, PathBuf)>, Failure> {
+        for mode in [Mode::Native, Mode::Generic] {
+            let pin = pins.link(Way::In(mode), index);
+            if !pin.exists() {
+                continue;
+            }
+            let fits = match choice {
+                ModeChoice::Auto => true,
+                ModeChoice::Native => mode == Mode::Native,
+                ModeChoice::Generic => mode == Mode::Generic,
+            };
+            if link::interface(&pin) == Some(index) && fits {
+                let link = self.replace(&pin).map_err(|why| {
+                    Failure::failed(
+                        format!(
+                            "{name} goes on with the program of an earlier tcpcap, which cannot be replaced: {why}"
+                        ),
+                        "take it off with `tcpcap detach`",
+                    )
+                })?;
+                return Ok(Some((link, mode, pin)));
+            }
+            link::end(&pin).map_err(|e| {
+                Failure::failed(
+                    format!("the program of an earlier tcpcap on {name} cannot be taken off: {e}"),
+                    "take it off with `tcpcap detach`",
+                )
+            })?;
+        }
+        Ok(None)
+    }
+
+    fn replace(&mut self, pin: &Path) -> Result<FdLink, String> {
+        let old = PinnedLink::from_pin(pin).map_err(|e| chain(&e))?;
+        let program = self.program().map_err(|f| f.cause)?;
+        let old = FdLink::from(old).try_into().map_err(|e: LinkError| chain(&e))?;
+        let id = program.attach_to_link(old).map_err(|e| chain(&e))?;
+        let link = program.take_link(id).map_err(|e| chain(&e))?;
+        FdLink::try_from(link).map_err(|e| chain(&e))
+    }
+
+    fn attach_anew(
+        &mut self,
+        name: &str,
+        index: u32,
+        choice: ModeChoice,
+    ) -> Result<(FdLink, Mode, Option<String>), Failure> {
         let program = self.program()?;
-        let done = |link, mode, fallback| Attachment { index, mode, fallback, _link: link };
         if choice == ModeChoice::Generic {
-            return match link(program, index, XdpMode::Skb) {
-                Ok(link) => Ok(done(link, Mode::Generic, None)),
+            return match attach_link(program, index, XdpMode::Skb) {
+                Ok(link) => Ok((link, Mode::Generic, None)),
                 Err(e) => Err(e.explain(name, Mode::Generic)),
             };
         }
-        match link(program, index, XdpMode::Driver) {
-            Ok(link) => Ok(done(link, Mode::Native, None)),
+        match attach_link(program, index, XdpMode::Driver) {
+            Ok(link) => Ok((link, Mode::Native, None)),
             Err(e) if choice == ModeChoice::Native || !e.may_work_generic() => Err(e.explain(name, Mode::Native)),
-            Err(native) => match link(program, index, XdpMode::Skb) {
-                Ok(link) => Ok(done(link, Mode::Generic, Some(native.text))),
+            Err(native) => match attach_link(program, index, XdpMode::Skb) {
+                Ok(link) => Ok((link, Mode::Generic, Some(native.text))),
                 Err(e) => Err(e.explain(name, Mode::Generic)),
             },
         }
@@ -120,7 +217,7 @@ impl Refusal {
     }
 }
 
-fn link(program: &mut Xdp, index: u32, mode: XdpMode) -> Result<FdLink, Refusal> {
+fn attach_link(program: &mut Xdp, index: u32, mode: XdpMode) -> Result<FdLink, Refusal> {
     let id = program.attach_to_if_index(index, mode).map_err(|e| Refusal::new(&e))?;
     let link = program.take_link(id).map_err(|e| Refusal::new(&e))?;
     // Where the kernel refuses a link with EINVAL the library attaches by netlink, which would outlive a crash:

@@ -3,19 +3,21 @@
 mod attach;
 mod batch;
 mod egress;
+mod link;
+mod pins;
 mod ring;
 mod tables;
 
 pub use attach::{Attachment, Mode, ModeChoice};
-pub use egress::{Egress, EgressChoice, EgressKind};
+pub use batch::Walk;
+pub use egress::{Egress, EgressChoice, EgressKind, remove_filter};
+pub use pins::{BPFFS, PinnedLink, Pins, Refusal, Way};
 pub use ring::Ring;
-pub use tables::{Blocks, Networks, OwnAddresses, Sources, Tally};
-
-use std::os::fd::{AsFd as _, OwnedFd};
+pub use tables::{Blocks, Networks, OwnAddresses, Sources, Tables, Tally, is_full};
 
 use aya::{
     Ebpf, EbpfLoader,
-    maps::{Array, Map, MapData},
+    maps::{Array, MapData},
     programs::Xdp,
 };
 use tcpcap_common::{
@@ -86,19 +88,51 @@ impl Default for Wish {
     }
 }
 
-/// The loaded program and its maps. Dropping it detaches the program from every interface.
+/// How much room the maps have whose size depends on what is configured.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sizes {
+    /// Blocked sources. Each slot takes 16 to 32 bytes of kernel memory, each entry 128.
+    pub blocks: u32,
+}
+
+impl Default for Sizes {
+    fn default() -> Self {
+        Self { blocks: BLOCKS }
+    }
+}
+
+/// Blocked sources that there is room for unless more is asked for.
+pub const BLOCKS: u32 = 262_144;
+
+/// The loaded program and its maps. Dropping it detaches the program from every interface where no pin holds it.
 pub struct Kernel {
     bpf: Ebpf,
     program: &'static str,
 }
 
 impl Kernel {
-    /// Loads the program; attaches nothing yet.
+    /// Loads the program, with maps of its own; attaches nothing yet. Everything goes when this is dropped.
     ///
     /// # Errors
     /// The kernel refuses a map or the program.
     pub fn load() -> Result<Self, Failure> {
-        let mut bpf = EbpfLoader::new().load(OBJECT).map_err(|e| refused("the kernel refuses tcpcap's maps", &e))?;
+        Self::load_with(None, Sizes::default())
+    }
+
+    /// Loads the program, on the maps that are pinned, or on new ones that are then; attaches nothing yet.
+    ///
+    /// # Errors
+    /// The kernel refuses a map or the program, or what is pinned is of another layout.
+    pub fn load_with(pins: Option<&Pins>, sizes: Sizes) -> Result<Self, Failure> {
+        let mut loader = EbpfLoader::new();
+        loader.map_max_entries(map::BLOCKS, sizes.blocks);
+        if let Some(pins) = pins {
+            pins.prepare(sizes)?;
+            for name in map::ALL {
+                loader.map_pin_path(name, pins.maps().join(name));
+            }
+        }
+        let mut bpf = loader.load(OBJECT).map_err(|e| refused("the kernel refuses tcpcap's maps", &e))?;
         let mut last = None;
         for name in PROGRAMS {
             match xdp(&mut bpf, name)?.load() {
@@ -140,15 +174,6 @@ impl Kernel {
         let left = map.get(&0, 0).map_err(|e| refused(map::SETTINGS, &e))?.seed;
         let seed = if left == [0; 2] { seed()? } else { left };
         Ok(Tuning { map, seed })
-    }
-
-    /// Another handle of a map, for what the library has no call for.
-    fn descriptor(&self, name: &str) -> Result<OwnedFd, Failure> {
-        let map = self.bpf.map(name).ok_or_else(|| broken(name))?;
-        let (Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data)) = map else {
-            return Err(broken(name));
-        };
-        data.fd().as_fd().try_clone_to_owned().map_err(|e| refused(name, &e))
     }
 }
 

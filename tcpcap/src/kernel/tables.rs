@@ -1,10 +1,15 @@
 //! The maps that userspace reads and writes, each as what it means.
 
-use std::{collections::BTreeSet, io, net::IpAddr, os::fd::OwnedFd};
+use std::{
+    collections::BTreeSet,
+    io,
+    net::IpAddr,
+    os::fd::{AsFd as _, OwnedFd},
+};
 
 use aya::{
     Pod,
-    maps::{HashMap, LpmTrie, MapData, MapError, PerCpuArray, lpm_trie::Key},
+    maps::{HashMap, LpmTrie, Map, MapData, MapError, PerCpuArray, lpm_trie::Key},
 };
 use ipnet::IpNet;
 use tcpcap_common::{
@@ -13,7 +18,11 @@ use tcpcap_common::{
     tally::TALLY_LEN,
 };
 
-use super::{Kernel, batch, os_error, refused};
+use super::{
+    Kernel,
+    batch::{self, Walk},
+    os_error, refused,
+};
 use crate::failure::Failure;
 
 /// A network as key of a longest-prefix trie.
@@ -29,6 +38,12 @@ fn network_of(key: Key<Addr>) -> Option<IpNet> {
     IpNet::new(ip, u8::try_from(len.checked_sub(offset)?).ok()?).ok()
 }
 
+/// Whether the map has no room for one more entry: a hash says so with the first code, a trie with the second.
+#[must_use]
+pub fn is_full(e: &MapError) -> bool {
+    matches!(os_error(e), Some(libc::E2BIG | libc::ENOSPC))
+}
+
 /// Whether there was no such entry: the library passes on what the kernel answers to a removal.
 fn is_absent(e: &MapError) -> bool {
     matches!(e, MapError::KeyNotFound) || os_error(e) == Some(libc::ENOENT)
@@ -36,6 +51,15 @@ fn is_absent(e: &MapError) -> bool {
 
 /// Only if there is none yet (include/uapi/linux/bpf.h).
 const BPF_NOEXIST: u64 = 1;
+
+/// Whether an entry was added that was not there before.
+fn is_new(inserted: Result<(), MapError>) -> Result<bool, MapError> {
+    match inserted {
+        Ok(()) => Ok(true),
+        Err(e) if os_error(&e) == Some(libc::EEXIST) => Ok(false),
+        Err(e) => Err(e),
+    }
+}
 
 /// The blocked sources.
 pub struct Blocks {
@@ -59,17 +83,45 @@ pub struct OwnAddresses {
 /// The sources' records.
 pub struct Sources(OwnedFd);
 
+/// Every list that userspace writes.
+pub struct Tables {
+    /// The blocked sources.
+    pub blocks: Blocks,
+    /// The blocked networks.
+    pub networks: Networks<Block>,
+    /// The allowed networks.
+    pub allowed: Networks<u32>,
+    /// The own networks.
+    pub own_networks: Networks<u32>,
+    /// The own addresses.
+    pub own: OwnAddresses,
+}
+
 /// The counters of ends and notes.
 pub struct Tally(PerCpuArray<MapData, u64>);
 
 impl Kernel {
+    /// Every list that userspace writes, as it stands in the kernel.
+    ///
+    /// # Errors
+    /// The maps were taken before, or cannot be read.
+    pub fn tables(&mut self) -> Result<Tables, Failure> {
+        Ok(Tables {
+            blocks: self.blocks()?,
+            networks: self.networks()?,
+            allowed: self.allowed()?,
+            own_networks: self.own_networks()?,
+            own: self.own_addresses()?,
+        })
+    }
+
     /// The blocked sources.
     ///
     /// # Errors
     /// The map was taken before.
     pub fn blocks(&mut self) -> Result<Blocks, Failure> {
-        let fd = self.descriptor(map::BLOCKS)?;
-        Ok(Blocks { map: self.take(map::BLOCKS)?, fd })
+        let map = self.bpf.take_map(map::BLOCKS).ok_or_else(|| super::broken(map::BLOCKS))?;
+        Blocks::open(map).map_err(|e| refused(map::BLOCKS, &e))
     }
 
     /// The blocked networks.
@@ -97,10 +149,8 @@ impl Kernel {
     }
 
     fn trie<V: Pod>(&mut self, name: &str) -> Result<Networks<V>, Failure> {
-        let fd = self.descriptor(name)?;
-        let mut networks = Networks { map: self.take(name)?, fd, held: 0 };
-        networks.held = networks.walk(|_, _| {}).map_err(|e| refused(name, &e))?;
-        Ok(networks)
+        let map = self.bpf.take_map(name).ok_or_else(|| super::broken(name))?;
+        Networks::open(map).map_err(|e| refused(name, &e))
     }
 
     /// The own addresses.
@@ -118,9 +168,10 @@ impl Kernel {
     /// # Errors
     /// The map was taken before.
     pub fn sources(&mut self) -> Result<Sources, Failure> {
-        let fd = self.descriptor(map::SOURCES)?;
+        let map = self.bpf.take_map(map::SOURCES).ok_or_else(|| super::broken(map::SOURCES))?;
+        let fd = descriptor(&map).map_err(|e| refused(map::SOURCES, &e))?;
         // Opened as a map of these types once, which checks the sizes that the walk relies on.
-        self.take::<HashMap<MapData, Addr, Source>>(map::SOURCES)?;
+        HashMap::<_, Addr, Source>::try_from(map).map_err(|e| refused(map::SOURCES, &e))?;
         Ok(Sources(fd))
     }
 
@@ -133,7 +184,24 @@ impl Kernel {
     }
 }
 
+/// Another handle of a map, for what the library has no call for.
+fn descriptor(map: &Map) -> Result<OwnedFd, MapError> {
+    let (Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data)) = map else {
+        return Err(MapError::InvalidMapType { map_type: 0 });
+    };
+    data.fd().as_fd().try_clone_to_owned().map_err(MapError::IoError)
+}
+
 impl Blocks {
+    /// A map as the list of blocked sources.
+    ///
+    /// # Errors
+    /// It is of another kind or size.
+    pub fn open(map: Map) -> Result<Self, MapError> {
+        let fd = descriptor(&map)?;
+        Ok(Self { map: map.try_into()?, fd })
+    }
+
     /// Blocks a source from the next packet on. What an older entry had counted goes on in the new one.
     ///
     /// # Errors
@@ -143,6 +211,22 @@ impl Blocks {
             (block.packets, block.bytes, block.last_drop) = (old.packets, old.bytes, old.last_drop);
         }
         self.map.insert(source, block, 0)
+    }
+
+    /// Puts an entry in as it is, unless the source has one; says whether it had none.
+    ///
+    /// # Errors
+    /// The map is full, or the kernel refuses.
+    pub fn add(&mut self, source: Addr, block: Block) -> Result<bool, MapError> {
+        is_new(self.map.insert(source, block, BPF_NOEXIST))
+    }
+
+    /// Calls `each` for a piece of the entries.
+    ///
+    /// # Errors
+    /// The kernel refuses the walk.
+    pub fn walk_on(&self, at: &mut Walk, each: impl FnMut(Addr, Block)) -> io::Result<usize> {
+        batch::walk_on(&self.fd, at, each)
     }
 
     /// Calls `each` for every entry; returns how many there are.
@@ -207,6 +291,17 @@ impl Sources {
 }
 
 impl<V: Pod> Networks<V> {
+    /// A map as a list of networks.
+    ///
+    /// # Errors
+    /// It is of another kind or size, or cannot be read.
+    pub fn open(map: Map) -> Result<Self, MapError> {
+        let fd = descriptor(&map)?;
+        let mut networks = Self { map: map.try_into()?, fd, held: 0 };
+        networks.held = networks.walk(|_, _| {}).map_err(MapError::IoError)?;
+        Ok(networks)
+    }
+
     /// Puts a network in, or changes its value, from the next packet on.
     ///
     /// # Errors
@@ -215,24 +310,44 @@ impl<V: Pod> Networks<V> {
         self.put_with(network, |_| value)
     }
 
+    /// Puts an entry in as it is, unless the network has one; says whether it had none.
+    ///
+    /// # Errors
+    /// The trie is full, or the kernel refuses.
+    pub fn add(&mut self, network: &IpNet, value: V) -> Result<bool, MapError> {
+        let new = is_new(self.map.insert(&trie_key(network), value, BPF_NOEXIST))?;
+        self.held += usize::from(new);
+        Ok(new)
+    }
+
+    /// Calls `each` for a piece of the networks.
+    ///
+    /// # Errors
+    /// The kernel refuses the walk.
+    pub fn walk_on(&self, at: &mut Walk, mut each: impl FnMut(IpNet, V)) -> io::Result<usize> {
+        batch::walk_on(&self.fd, at, |key, value| {
+            if let Some(network) = network_of(key) {
+                each(network, value);
+            }
+        })
+    }
+
+    /// The value of the longest network that is this one or around it.
+    #[must_use]
+    pub fn longest(&self, network: &IpNet) -> Option<V> {
+        self.map.get(&trie_key(network), 0).ok()
+    }
+
     /// As [`Networks::put`], with a value made from the one that is there.
     ///
     /// # Errors
     /// As [`Networks::put`].
     pub fn put_with(&mut self, network: &IpNet, value: impl Fn(Option<V>) -> V) -> Result<(), MapError> {
-        let key = trie_key(network);
-        match self.map.insert(&key, value(None), BPF_NOEXIST) {
-            Ok(()) => {
-                self.held += 1;
-                Ok(())
-            }
-            // The longest prefix that holds the key, which the kernel looks for, is then the key itself.
-            Err(e) if os_error(&e) == Some(libc::EEXIST) => {
-                let value = value(self.map.get(&key, 0).ok());
-                self.map.insert(&key, value, 0)
-            }
-            Err(e) => Err(e),
+        if self.add(network, value(None))? {
+            return Ok(());
         }
+        // It is there, so it is the longest.
+        self.map.insert(&trie_key(network), value(self.longest(network)), 0)
     }
 
     /// Removes a network; says whether it was there.

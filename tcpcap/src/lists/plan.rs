@@ -199,6 +199,11 @@ impl Plan {
         self.entries.iter().map(|entry| self.denied(entry))
     }
 
+    /// Some of it, by number in that order.
+    pub fn range(&self, numbers: std::ops::Range<usize>) -> impl Iterator<Item = Denied> {
+        self.entries[numbers].iter().map(|entry| self.denied(entry))
+    }
+
     /// How many entries it has.
     #[must_use]
     pub fn len(&self) -> usize {

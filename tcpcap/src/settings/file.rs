@@ -1,12 +1,18 @@
 //! The configuration file, which all verbs share: each takes of it what it has a use for.
 
-use std::{fs, net::SocketAddr, path::Path, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de};
 use tcpcap_core::Preset;
 
 use super::{
+    ScopeChoice,
     lists::{Deny, Feeds},
     mirror::MirrorTable,
     parse_network, parse_ttl,
@@ -33,6 +39,9 @@ pub(super) struct File {
     pub(super) deny: Vec<Deny>,
     pub(super) feeds: Feeds,
     pub(super) block_for: Option<Ttl>,
+    pub(super) scope: Option<ScopeChoice>,
+    pub(super) state: Option<PathBuf>,
+    pub(super) detach: bool,
     pub(super) listen: Option<SocketAddr>,
     pub(super) log_format: Option<log::Format>,
     pub(super) detect: Detect,

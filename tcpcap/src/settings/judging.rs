@@ -10,7 +10,7 @@ use super::{File, parse_network, parse_ttl};
 use crate::failure::Failure;
 
 /// What was typed of it.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct JudgingArgs {
     /// Do everything but drop: count what would have been dropped
     #[arg(long)]

@@ -32,8 +32,11 @@ pub use replay::{OwnArg, ReplayArgs, ReplaySettings};
 /// Where metrics are served unless told otherwise: on this host alone, on the port that the original used.
 const DEFAULT_LISTEN: &str = "127.0.0.1:2112";
 
+/// Where the history is kept unless told otherwise.
+const DEFAULT_STATE: &str = "/var/lib/tcpcap";
+
 /// What was typed after `tcpcap run`.
-#[derive(Args, Debug, Default)]
+#[derive(Args, Clone, Debug, Default)]
 pub struct RunArgs {
     /// Interface to watch; repeatable [default: those of the default routes]
     #[arg(long = "iface", value_name = "IF", env = "INTERFACE_NAME", value_delimiter = ',')]
@@ -71,9 +74,38 @@ pub struct RunArgs {
     #[arg(long, hide = true, value_name = "TIME", value_parser = humantime::parse_duration)]
     pub session_linger: Option<Duration>,
 
+    /// Which packets of a blocked source are dropped: all, or new connections alone [default: all]
+    #[arg(long, value_enum)]
+    pub scope: Option<ScopeChoice>,
+
+    /// Where the history is kept [default: /var/lib/tcpcap]
+    #[arg(long, value_name = "DIR")]
+    pub state: Option<PathBuf>,
+
+    /// Take everything out of the kernel when stopped, instead of leaving blocks in force
+    #[arg(long)]
+    pub detach: bool,
+
     /// How log lines look [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<log::Format>,
+}
+
+/// Which packets of a blocked source are dropped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ScopeChoice {
+    /// All, but for sources that were honest before: of those, new connections
+    #[default]
+    All,
+    /// New connections alone; those that exist go on
+    Syn,
+}
+
+impl From<bool> for ScopeChoice {
+    fn from(syn_only: bool) -> Self {
+        if syn_only { Self::Syn } else { Self::All }
+    }
 }
 
 /// What the daemon does.
@@ -95,6 +127,12 @@ pub struct Settings {
     pub judging: Judging,
     /// Where to look for who must never be blocked.
     pub protect: protect::Config,
+    /// Which packets of a blocked source are dropped.
+    pub scope: ScopeChoice,
+    /// Where the history is kept.
+    pub state: PathBuf,
+    /// Take everything out of the kernel at the end.
+    pub detach: bool,
     /// Metrics.
     pub listen: SocketAddr,
     /// Log.
@@ -126,6 +164,9 @@ impl RunArgs {
             own: self.own.into_iter().chain(file.own.into_iter().map(|n| n.0)).collect(),
             deny: self.deny.into_iter().chain(file.deny.into_iter().map(|n| n.0)).collect(),
             feeds: file.feeds.0,
+            scope: self.scope.or(file.scope).unwrap_or_default(),
+            state: self.state.or(file.state).unwrap_or_else(|| DEFAULT_STATE.into()),
+            detach: self.detach || file.detach,
             listen: match self.listen.or(file.listen) {
                 Some(listen) => listen,
                 None => DEFAULT_LISTEN

@@ -1,6 +1,8 @@
 //! The log lines about what happens on the wire, and what is done about it.
 
-use std::net::SocketAddr;
+use std::{fmt, net::SocketAddr};
+
+use ipnet::IpNet;
 
 use tcpcap_common::record::{Block, Event};
 use tcpcap_core::{Finding, Outcome, Protection, Source, Verdict};
@@ -47,16 +49,22 @@ fn finding(f: &Finding) {
 }
 
 /// A block is over; `counted` is what it dropped.
-pub fn unblock(source: Source, counted: &Block, observe: bool) {
+pub fn unblock(source: IpNet, counted: &Block, observe: bool) {
+    let source = Shown(source);
     let verb = if observe { "would have dropped" } else { "dropped" };
     let Block { packets, bytes, .. } = counted;
     info!(event = "unblock", source = %source, packets, "Block of {source} is over: {verb} {packets} packets, {bytes} bytes");
 }
 
 /// A block ends before its time, because its source must not be blocked; `counted` is what it dropped.
-pub fn lift(source: Source, why: Protection, counted: &Block) {
-    let packets = counted.packets;
+pub fn lift(source: IpNet, why: Protection, counted: &Block) {
+    let (source, packets) = (Shown(source), counted.packets);
     warn!(event = "lift", source = %source, packets, why = %why, "Block of {source} is lifted after {packets} packets: {why}");
+}
+
+/// An automatic block gave way to an operator's.
+pub fn gave_way(source: Source) {
+    warn!(event = "gave_way", source = %source, "Block of {source} gave way: the list is full, and an operator's comes first");
 }
 
 /// The circuit breaker opened, or closed.
@@ -70,5 +78,15 @@ pub fn breaker(open: bool) {
         );
     } else {
         warn!(event = "circuit_breaker", open, "Circuit breaker closed: scanners are blocked again");
+    }
+}
+
+/// A network as people write it: without a length where it is one address.
+#[derive(Clone, Copy)]
+pub struct Shown(pub IpNet);
+
+impl fmt::Display for Shown {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }

@@ -45,7 +45,7 @@ fn a_block_ends_by_itself_and_tells_what_it_dropped() {
     let over = sensor.says(&[&format!("Block of {source} is over: dropped")]);
     assert!(!over.contains("dropped 0 packets"), "{over}");
     assert_eq!(http::get(&net.scanner, (SENSOR_V4, 80).into(), "/").unwrap().status, 200);
-    sensor.metrics("no blocks", |m| m.get("tcpcap_blocks", &[]) == Some(0.0));
+    sensor.metrics("no blocks", |m| m.get("tcpcap_blocks", &[("origin", "automatic")]) == Some(0.0));
     // A repeater is blocked for twice as long.
     scan(&net, source.into());
     sensor.says(&[&format!("Blocked {source} for 4 s, block number 2 in a row")]);

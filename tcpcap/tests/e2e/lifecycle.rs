@@ -6,27 +6,20 @@ use tcpcap_lab::{
     scan::Masscan,
 };
 
-use crate::sensor::{SOON, Sensor, has_xdp};
+use crate::sensor::{SOON, Sensor, has_xdp, pins};
 
 #[test]
-fn a_signal_stops_it_cleanly_and_nothing_stays_attached() {
+fn a_signal_stops_it_cleanly_and_told_to_detach_it_leaves_nothing() {
     for signal in [libc::SIGINT, libc::SIGTERM] {
         let net = Direct::build(1).unwrap();
-        let mut sensor = Sensor::start(&net.sensor, &[]);
+        let mut sensor = Sensor::start(&net.sensor, &["--detach"]);
         assert!(has_xdp(&net.sensor, CARD));
         sensor.process.signal(signal);
         assert!(sensor.process.wait(SOON).unwrap().success());
         assert!(sensor.process.output().contains("tcpcap stops on SIG"), "{}", sensor.process.output());
         assert!(!has_xdp(&net.sensor, CARD));
+        assert_eq!(pins(&net.sensor), None);
     }
-}
-
-#[test]
-fn a_killed_daemon_leaves_no_program_behind() {
-    let net = Direct::build(1).unwrap();
-    let mut sensor = Sensor::start(&net.sensor, &[]);
-    sensor.process.kill();
-    tcpcap_lab::wait_until("the detach", SOON, || !has_xdp(&net.sensor, CARD)).unwrap();
 }
 
 #[test]

@@ -7,6 +7,7 @@ mod honest;
 mod input;
 mod lifecycle;
 mod paths;
+mod persistence;
 mod protect;
 mod scanners;
 mod sensor;

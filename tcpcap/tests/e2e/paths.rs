@@ -22,7 +22,8 @@ fn the_same_source_over_vlans_is_one_source() {
         injector.send(&syn(port + 200).qinq(7, 8).build()).unwrap();
     }
     sensor.says(&[&format!("Blocked {GATEWAY_V4}")]);
-    let before = sensor.metrics("the block", |m| m.get("tcpcap_blocks", &[]) == Some(1.0)).dropped();
+    let before =
+        sensor.metrics("the block", |m| m.get("tcpcap_blocks", &[("origin", "automatic")]) == Some(1.0)).dropped();
     // The block holds on every one of them.
     injector.send(&syn(1).build()).unwrap();
     injector.send(&syn(2).vlan(9).build()).unwrap();
@@ -49,7 +50,8 @@ fn two_interfaces_share_what_they_see_and_what_they_block() {
     send(&net.scanner, CARD, 2000..2016);
     send(&net.client, CARD1, 3000..3016);
     sensor.says(&["Blocked 203.0.113.77"]);
-    let before = sensor.metrics("the block", |m| m.get("tcpcap_blocks", &[]) == Some(1.0)).dropped();
+    let before =
+        sensor.metrics("the block", |m| m.get("tcpcap_blocks", &[("origin", "automatic")]) == Some(1.0)).dropped();
     send(&net.scanner, CARD, 1..11);
     send(&net.client, CARD1, 11..21);
     sensor.metrics("drops by both cards", |m| m.dropped() >= before + 20);

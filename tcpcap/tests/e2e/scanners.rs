@@ -48,7 +48,7 @@ fn nmap_is_stopped_as(what: &str, args: &[&str], v6: bool) {
     drop(scan);
     let seen = answers.snapshot().unwrap().answered(from).len();
     assert!(seen <= threshold() + SLACK, "the scanner saw {seen} ports");
-    assert!(sensor.stop().contains("lets go of its blocks: 1"));
+    assert!(sensor.stop().contains("the kernel goes on with its blocks (1) until each is over"));
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! A running tcpcap.
 
-use std::{ffi::OsStr, process::Command, time::Duration};
+use std::{ffi::OsStr, path::PathBuf, process::Command, sync::Arc, time::Duration};
+
+use tempfile::TempDir;
 
 use tcpcap_lab::{Metrics, Namespace, Process, layout::CARD};
 
@@ -11,6 +13,8 @@ pub const SOON: Duration = Duration::from_secs(30);
 pub struct Sensor {
     pub process: Process,
     pub namespace: Namespace,
+    /// Where it keeps what it remembers.
+    pub state: Arc<TempDir>,
 }
 
 /// `tcpcap` with arguments, not started.
@@ -26,11 +30,24 @@ impl Sensor {
         Self::run(namespace, &[&["run", "--iface", CARD], args].concat())
     }
 
-    /// Runs with all arguments given.
+    /// Runs with all arguments given but where to keep what is remembered.
     pub fn run(namespace: &Namespace, args: &[&str]) -> Self {
-        let mut process = Process::spawn("tcpcap", tcpcap(namespace, args)).unwrap();
+        Self::run_with(namespace, args, Arc::new(TempDir::new().unwrap()))
+    }
+
+    /// Runs with what an earlier one remembers.
+    pub fn run_with(namespace: &Namespace, args: &[&str], state: Arc<TempDir>) -> Self {
+        let directory = state.path().to_str().unwrap().to_owned();
+        let args = [args, &["--state", &directory]].concat();
+        let mut process = Process::spawn("tcpcap", tcpcap(namespace, &args)).unwrap();
         process.wait_for_line(SOON, |l| l.contains("tcpcap ready")).unwrap();
-        Self { process, namespace: namespace.clone() }
+        Self { process, namespace: namespace.clone(), state }
+    }
+
+    /// Kills it and starts another with the same memory on the sensor's first card.
+    pub fn replaced_after_kill(mut self, args: &[&str]) -> Self {
+        self.process.kill();
+        Self::run_with(&self.namespace, &[&["run", "--iface", CARD], args].concat(), self.state)
     }
 
     /// Waits for a line of the log that holds all these texts.
@@ -62,4 +79,18 @@ pub fn has_xdp(namespace: &Namespace, card: &str) -> bool {
     let mut ip = Process::spawn("ip", command).unwrap();
     ip.succeed(SOON).unwrap();
     ip.output().contains("xdp")
+}
+
+/// The directory of a namespace's pins, if there is one.
+pub fn pins(namespace: &Namespace) -> Option<PathBuf> {
+    use std::os::unix::fs::MetadataExt as _;
+    let number = std::fs::metadata(namespace.path()).unwrap().ino();
+    Some(PathBuf::from(format!("/sys/fs/bpf/tcpcap/net-{number}"))).filter(|dir| dir.exists())
+}
+
+/// Runs a verb of tcpcap to its end; returns its exit code and everything it said.
+pub fn verb(namespace: &Namespace, args: &[&str]) -> (i32, String) {
+    let mut process = Process::spawn("tcpcap", tcpcap(namespace, args)).unwrap();
+    let status = process.wait(SOON).unwrap();
+    (status.code().unwrap_or(-1), process.output())
 }

@@ -1,5 +1,7 @@
 //! Prometheus metrics. No label holds anything that an attacker chooses.
 
+mod enforcement;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use prometheus_client::{
@@ -13,6 +15,7 @@ use tcpcap_common::{
 };
 
 use crate::translate;
+pub use enforcement::{Enforcement, gauge};
 
 /// Upper bounds of the event-to-block histogram, seconds. The usual path takes some tens of microseconds.
 const EVENT_TO_BLOCK_BOUNDS: [f64; 10] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 20e-3, 0.1, 1.0];
@@ -87,10 +90,8 @@ pub struct Metrics {
     pub events_misshapen: Counter,
     findings: Family<RuleLabels, Counter>,
     decisions: Family<OutcomeLabels, Counter>,
-    /// Sources blocked now.
-    pub blocks: Gauge,
-    /// Writes to the kernel's block map that failed.
-    pub block_errors: Counter,
+    /// What enforcement counts.
+    pub enforcement: Enforcement,
     /// From the packet's time stamp to the block in force.
     pub event_to_block: Histogram,
     /// Source records in the kernel.
@@ -141,8 +142,7 @@ impl Default for Metrics {
             events_misshapen: Counter::default(),
             findings: Family::default(),
             decisions: Family::default(),
-            blocks: Gauge::default(),
-            block_errors: Counter::default(),
+            enforcement: Enforcement::default(),
             event_to_block: Histogram::new(EVENT_TO_BLOCK_BOUNDS),
             source_records: Gauge::default(),
             source_records_over_budget: Gauge::default(),
@@ -213,8 +213,7 @@ impl Metrics {
         r.register("events_misshapen", "Ring records that were no events", self.events_misshapen.clone());
         r.register("findings", "Rules that fired", self.findings.clone());
         r.register("decisions", "What policy made of the findings", self.decisions.clone());
-        r.register("blocks", "Sources blocked now", self.blocks.clone());
-        r.register("block_errors", "Failed writes to the kernel's block map", self.block_errors.clone());
+        self.enforcement.register(r);
         r.register(
             "event_to_block_seconds",
             "From the packet that decided to the block in force",

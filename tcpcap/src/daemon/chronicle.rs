@@ -1,0 +1,163 @@
+//! What the daemon tells the history. Where there is none it tells nobody, and nothing else changes.
+
+use std::{path::Path, sync::Arc, time::Duration};
+
+use ipnet::IpNet;
+use tcpcap_common::record;
+use tcpcap_core::{Outcome, Time, Verdict, decide};
+use tracing::warn;
+
+use crate::{
+    block::{Block, Why},
+    control::PartShown,
+    history::{AllowedEntry, Change, Command, Drops, Entry, History, HostClock, Limits, Repeater, Restored, Who},
+    surface::metrics::{self, Enforcement, gauge},
+    translate,
+};
+
+/// The history, or why there is none.
+pub(super) struct Chronicle {
+    history: Result<History, String>,
+}
+
+impl Chronicle {
+    /// Opens the history, and tells what it holds that still counts. Without it the daemon goes on.
+    pub(super) fn open(directory: &Path) -> (Self, Restored) {
+        let path = directory.join("history.db");
+        match History::open(&path, Limits::default(), Arc::new(HostClock)) {
+            Ok((history, restored)) => (Self { history: Ok(history) }, restored),
+            Err(problem) => {
+                warn!(event = "history", "there is no history: {}; {}", problem.cause, problem.remedy);
+                (Self { history: Err(problem.cause) }, Restored::default())
+            }
+        }
+    }
+
+    fn record(&self, entry: Entry) {
+        if let Ok(history) = &self.history {
+            history.record(entry);
+        }
+    }
+
+    /// A rule fired.
+    pub(super) fn verdict(&self, verdict: Verdict) {
+        if let Some((source, entry)) = translate::block(&verdict)
+            && !matches!(verdict.decision.outcome, Outcome::Observe { .. })
+            && let Some(block) = translate::block_of(source.network(), &entry)
+        {
+            let change = match verdict.decision.outcome {
+                Outcome::Extend { .. } => Change::Extended,
+                _ => Change::Begun,
+            };
+            let at = verdict.finding.time;
+            self.repeater(&block);
+            self.record(Entry::Verdict(verdict));
+            self.record(Entry::Block { block, change, at });
+        } else {
+            self.record(Entry::Verdict(verdict));
+        }
+    }
+
+    fn repeater(&self, block: &Block) {
+        if let Some(until) = block.until {
+            let forget_after = until + decide::REPEATER_MEMORY;
+            self.record(Entry::Repeater(Repeater { network: block.network, times: block.times, forget_after }));
+        }
+    }
+
+    /// An automatic block's time was over; `entry` is what stood in the kernel.
+    pub(super) fn ended(&self, network: IpNet, entry: &record::Block, at: Time) {
+        if let Some(block) = translate::block_of(network, entry) {
+            self.record(Entry::Block { block, change: Change::Ended(drops(entry)), at });
+        }
+    }
+
+    /// An automatic block was ended before its time; its source is no repeater.
+    pub(super) fn lifted(&self, network: IpNet, entry: &record::Block, by: &str, at: Time) {
+        self.record(Entry::Forgotten(network));
+        if let Some(block) = translate::block_of(network, entry) {
+            self.record(Entry::Block { block, change: lifted(entry, by), at });
+        }
+    }
+
+    /// An operator's block began.
+    pub(super) fn operator_begun(&self, block: Block, at: Time) {
+        self.record(Entry::Block { block, change: Change::Begun, at });
+    }
+
+    /// An operator's block's time was over.
+    pub(super) fn operator_ended(&self, block: Block, entry: &record::Block, at: Time) {
+        self.record(Entry::Block { block, change: Change::Ended(drops(entry)), at });
+    }
+
+    /// An operator's block was ended before its time.
+    pub(super) fn operator_lifted(&self, block: Block, entry: &record::Block, by: &str, at: Time) {
+        self.record(Entry::Block { block, change: lifted(entry, by), at });
+    }
+
+    /// An operator allowed a network, or took that back.
+    pub(super) fn allowed(&self, network: IpNet, allowed: bool) {
+        self.record(if allowed {
+            Entry::Allowed(AllowedEntry { network, note: None })
+        } else {
+            Entry::Disallowed(network)
+        });
+    }
+
+    /// An operator gave a command.
+    pub(super) fn command(&self, who: &str, verb: &str, about: Option<IpNet>, result: &str, at: Time) {
+        let argument = about.map(|network| network.to_string()).unwrap_or_default();
+        self.record(Entry::Command(Command {
+            at,
+            who: Who::Other(who.into()),
+            verb: verb.into(),
+            argument: argument.into(),
+            about,
+            result: result.into(),
+        }));
+    }
+
+    /// Waits until everything is in the file.
+    pub(super) fn flush(&self) {
+        if let Ok(history) = &self.history
+            && !history.flush(Duration::from_secs(2))
+        {
+            warn!(event = "history", "the last entries of the history may be missing: the disk is too slow");
+        }
+    }
+
+    /// How it is.
+    pub(super) fn shown(&self) -> PartShown {
+        match &self.history {
+            Ok(history) => match history.stats().degraded {
+                None => PartShown { state: "on".into(), why: None },
+                Some(why) => PartShown { state: "degraded".into(), why: Some(why.name().to_owned()) },
+            },
+            Err(why) => PartShown { state: "off".into(), why: Some(why.clone()) },
+        }
+    }
+
+    /// Hands on what it counts.
+    pub(super) fn show(&self, enforcement: &Enforcement) {
+        let Ok(history) = &self.history else {
+            return enforcement.set_healthy("history", false);
+        };
+        let stats = history.stats();
+        enforcement.set_healthy("history", stats.degraded.is_none());
+        metrics::set(&enforcement.history_lost, stats.lost.queue + stats.lost.disk + stats.lost.entries);
+        enforcement.history_bytes.set(gauge(usize::try_from(stats.bytes).unwrap_or(usize::MAX)));
+    }
+}
+
+fn drops(entry: &record::Block) -> Drops {
+    Drops { packets: entry.packets, bytes: entry.bytes }
+}
+
+fn lifted(entry: &record::Block, by: &str) -> Change {
+    Change::Lifted { drops: drops(entry), by: Who::Other(by.into()) }
+}
+
+/// Whether a restored block is a rule's.
+pub(super) fn is_automatic(block: &Block) -> bool {
+    matches!(block.why, Why::Rule(_))
+}

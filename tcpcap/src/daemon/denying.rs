@@ -1,0 +1,191 @@
+//! What configuration and feeds deny: read, merged and held against the never-block set, all of it off the loop.
+
+use std::{collections::BTreeMap, future, io, net::IpAddr, sync::Arc};
+
+use ipnet::IpNet;
+use tcpcap_core::Protected;
+use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tracing::{error, info, warn};
+
+use crate::{
+    control::FeedShown,
+    lists::{FeedConfig, Feeds, List, Overlaps, Plan, Reading, What},
+};
+
+/// What comes of reading and merging.
+pub(super) enum Heard {
+    /// Feeds were looked at.
+    Reading(Reading),
+    /// All lists are merged.
+    Plan(Arc<Plan>),
+}
+
+/// The lists, and the work on them.
+pub(super) struct Denying {
+    feeds: Feeds,
+    deny: Vec<IpNet>,
+    /// Those of feeds.
+    lists: Vec<List>,
+    /// A plan is being made.
+    making: Option<JoinHandle<Plan>>,
+    /// What it is made from is out of date already.
+    again: Option<Vec<(IpNet, String)>>,
+    /// Who must never be blocked, as the last plan was held against it.
+    held_against: Vec<(IpNet, String)>,
+    shown: BTreeMap<Arc<str>, FeedShown>,
+}
+
+impl Denying {
+    /// Begins to read.
+    ///
+    /// # Errors
+    /// No thread can be started.
+    pub(super) fn start(deny: Vec<IpNet>, feeds: Vec<FeedConfig>) -> io::Result<Self> {
+        let feeds = Feeds::start(feeds)?;
+        Ok(Self {
+            feeds,
+            deny,
+            lists: Vec::new(),
+            making: None,
+            again: None,
+            held_against: Vec::new(),
+            shown: BTreeMap::new(),
+        })
+    }
+
+    /// The next that is heard. May be cancelled at any time.
+    pub(super) async fn hear(&mut self) -> Heard {
+        loop {
+            let made = async {
+                match &mut self.making {
+                    Some(making) => making.await,
+                    None => future::pending().await,
+                }
+            };
+            let made: Result<Plan, JoinError> = tokio::select! {
+                reading = self.feeds.changed() => match reading {
+                    Some(reading) => return Heard::Reading(reading),
+                    // The thread is gone; what is in force stays so.
+                    None => future::pending().await,
+                },
+                made = made => made,
+            };
+            self.making = None;
+            if let Some(protected) = self.again.take() {
+                self.make(protected);
+                continue;
+            }
+            match made {
+                Ok(plan) => return Heard::Plan(Arc::new(plan)),
+                Err(e) => error!("the lists could not be merged ({e}): what was in force stays so"),
+            }
+        }
+    }
+
+    /// Takes in what was read, and has it merged if it is something new.
+    pub(super) fn take(&mut self, reading: Reading, protected: &Protected) {
+        for news in &reading.news {
+            if news.is_bad() {
+                warn!(event = "feed", feed = %news.feed, "{news}");
+            } else {
+                info!(event = "feed", feed = %news.feed, entries = news.in_force, "{news}");
+            }
+            let shown = self.shown.entry(Arc::clone(&news.feed)).or_default();
+            shown.name = news.feed.to_string();
+            shown.entries = news.in_force;
+            match &news.what {
+                What::Taken(report) => {
+                    shown.bad_lines = usize::try_from(report.skipped()).unwrap_or(usize::MAX);
+                    shown.problem = None;
+                }
+                What::Trouble(_) => shown.problem = Some(news.to_string()),
+            }
+        }
+        if reading.changed || self.held_against.is_empty() {
+            self.lists = reading.lists;
+            self.make(never_blocked(protected));
+        }
+    }
+
+    /// Merges anew if the never-block set has changed in a way that makes a difference to the lists.
+    pub(super) fn hold_against(&mut self, protected: &Protected) {
+        let now = never_blocked(protected);
+        if now != self.held_against && !(self.lists.is_empty() && self.deny.is_empty()) {
+            self.make(now);
+        }
+    }
+
+    /// Denies these networks from now on, and watches these feeds.
+    pub(super) fn configure(&mut self, deny: Vec<IpNet>, feeds: Vec<FeedConfig>, protected: &Protected) {
+        self.shown.retain(|name, _| feeds.iter().any(|feed| feed.name == *name));
+        self.deny = deny;
+        self.feeds.configure(feeds);
+        self.make(never_blocked(protected));
+    }
+
+    /// Waits for the first plan: for all feeds to be looked at, and merged.
+    pub(super) async fn first(&mut self, protected: &Protected) -> Arc<Plan> {
+        loop {
+            match self.hear().await {
+                Heard::Reading(reading) => {
+                    self.lists.clone_from(&reading.lists);
+                    self.take(reading, protected);
+                    if self.making.is_none() {
+                        self.make(never_blocked(protected));
+                    }
+                }
+                Heard::Plan(plan) => return plan,
+            }
+        }
+    }
+
+    fn make(&mut self, protected: Vec<(IpNet, String)>) {
+        if self.making.is_some() {
+            self.again = Some(protected);
+            return;
+        }
+        self.held_against.clone_from(&protected);
+        let mut lists = self.lists.clone();
+        if !self.deny.is_empty() {
+            lists.insert(0, List::operator(&self.deny, Some("configuration".into())));
+        }
+        self.making = Some(spawn_blocking(move || {
+            let overlaps = Overlaps::new(protected);
+            Plan::make(&lists, |network| overlaps.find(network).map(|(_, why)| why.clone()))
+        }));
+    }
+
+    /// How the feeds are.
+    pub(super) fn shown(&self) -> Vec<FeedShown> {
+        self.shown.values().cloned().collect()
+    }
+
+    /// Lines of all feeds that were skipped.
+    pub(super) fn skipped(&self) -> usize {
+        self.shown.values().map(|feed| feed.bad_lines).sum()
+    }
+}
+
+/// Who keeps an entry of a list out as a whole: own addresses and gateways, because then the network is our own. Allowed
+/// networks and the other addresses pass through holes in whatever holds them.
+fn never_blocked(protected: &Protected) -> Vec<(IpNet, String)> {
+    let own = protected.own_networks().iter().map(|network| (*network, format!("{network} is this host's own")));
+    let addresses = protected.iter().filter(|(ip, why)| why.keeps_lists_out() && !is_local(ip));
+    own.chain(addresses.map(|(ip, why)| (IpNet::from(ip), why.to_string()))).collect()
+}
+
+/// No list may name them anyway.
+fn is_local(ip: &IpAddr) -> bool {
+    ip.is_loopback()
+}
+
+/// Says which entries are not blocked, and why.
+pub(super) fn tell_refusals(plan: &Plan) {
+    for refusal in plan.refusals() {
+        warn!(event = "list_refusal", "Not blocked {} of {}: {}", refusal.network, refusal.why, refusal.reason);
+    }
+    let more = plan.counts().refused.saturating_sub(plan.refusals().len() as u64);
+    if more > 0 {
+        warn!(event = "list_refusal", "{more} more entries of lists are not blocked: they hit who must never be");
+    }
+}

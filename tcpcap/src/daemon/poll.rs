@@ -1,0 +1,102 @@
+//! What is done once a second.
+
+use tcpcap_common::{Addr, record};
+use tracing::{error, warn};
+
+use super::Daemon;
+use crate::{
+    host,
+    surface::{metrics, tell},
+};
+
+/// Pieces of the kernel's lists that are compared at once: a whole round where there are few entries.
+const PIECES_PER_POLL: usize = 5;
+
+impl Daemon {
+    /// Reads the kernel's counters and records, and tries again what failed.
+    pub(super) fn poll(&mut self) {
+        let start = std::time::Instant::now();
+        let mut problem = None;
+        match self.tally.read() {
+            Ok(tally) => self.metrics.take_tally(&tally),
+            Err(e) => problem = Some(e.to_string()),
+        }
+        let mut over_budget = 0i64;
+        let walked = self.sources.walk(|_: Addr, record: record::Source| {
+            over_budget += i64::from(record.events_withheld > 0);
+        });
+        match walked {
+            Ok(n) => {
+                self.metrics.source_records.set(i64::try_from(n).unwrap_or(i64::MAX));
+                self.metrics.source_records_over_budget.set(over_budget);
+            }
+            Err(e) => problem = Some(e.to_string()),
+        }
+        self.enforcer.retry();
+        if let Err(e) = self.reconcile() {
+            problem = Some(e.to_string());
+        }
+        self.connection_lines = 0;
+        let unlogged = std::mem::take(&mut self.connections_unlogged);
+        if unlogged > 0 {
+            self.metrics.connections_unlogged.inc_by(unlogged);
+            warn!(event = "flood", unlogged, "{unlogged} more new connections, too many to log each");
+        }
+        if let Some(problem) = &problem {
+            self.metrics.poll_errors.inc();
+            if !self.poll_complained {
+                warn!("counters are out of date, a map cannot be read: {problem}");
+            }
+        }
+        self.poll_complained = problem.is_some();
+        let stats = self.engine.stats();
+        self.metrics.tracked_sources.set(i64::try_from(stats.tracked_sources).unwrap_or(i64::MAX));
+        metrics::set(&self.metrics.evicted_sources, stats.evicted_sources);
+        metrics::set(&self.metrics.unwatched_attempts, stats.unwatched_attempts);
+        self.watch_breaker();
+        self.watch_parts();
+        metrics::set(&self.metrics.log_lines_dropped, self.log.dropped());
+        self.metrics.poll_seconds.set(start.elapsed().as_secs_f64());
+        self.health.beat();
+    }
+
+    /// Says so once when the circuit breaker opens, and once when it has closed.
+    fn watch_breaker(&mut self) {
+        let open = self.engine.is_breaker_open(host::now());
+        self.metrics.breaker_open.set(i64::from(open));
+        if std::mem::replace(&mut self.breaker_open, open) != open {
+            tell::breaker(open);
+        }
+    }
+
+    /// Compares a piece of what is wanted with what the kernel holds.
+    fn reconcile(&mut self) -> std::io::Result<()> {
+        for _ in 0..PIECES_PER_POLL {
+            self.enforcer.reconcile()?;
+        }
+        let drift = self.allowed.reconcile()?;
+        if drift > 0 {
+            self.metrics.enforcement.count_drift("xdp", drift);
+            warn!(
+                event = "drift",
+                drift, "{drift} entries of the kernel's allow list were not as they should be and are so again"
+            );
+        }
+        if let Err(f) = self.tune() {
+            self.metrics.poll_errors.inc();
+            error!("the kernel program goes on as it was told before: {}", f.cause);
+        }
+        Ok(())
+    }
+
+    /// Takes over what parts with threads of their own count.
+    fn watch_parts(&mut self) {
+        let enforcement = &self.metrics.enforcement;
+        if let Some(mirror) = self.enforcer.mirror() {
+            let stats = mirror.stats();
+            enforcement.set_backend("nftables", stats.drift_repaired, stats.errors);
+            enforcement.set_healthy("mirror", stats.degraded.is_none());
+        }
+        self.chronicle.show(enforcement);
+    }
+}

@@ -1,0 +1,140 @@
+//! What enforcement counts.
+
+use prometheus_client::{
+    encoding::EncodeLabelSet,
+    metrics::{counter::Counter, family::Family, gauge::Gauge},
+    registry::Registry,
+};
+
+/// Who wants something blocked.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct OriginLabels {
+    origin: &'static str,
+}
+
+/// Where blocks are written to.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct BackendLabels {
+    backend: &'static str,
+}
+
+/// A part that may be off or unwell.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct PartLabels {
+    part: &'static str,
+}
+
+/// The handles.
+#[derive(Debug, Default)]
+pub struct Enforcement {
+    blocks: Family<OriginLabels, Gauge>,
+    /// Changes that the kernel refused and that are still due.
+    owed: Gauge,
+    /// Entries of lists in force.
+    pub list_entries: Gauge,
+    /// Lines of feeds that were skipped.
+    pub feed_lines_skipped: Gauge,
+    /// Entries of lists that hit who must never be blocked.
+    pub list_entries_refused: Gauge,
+    /// Sources of lists that the kernel's map has no room for.
+    pub list_entries_beyond_room: Gauge,
+    /// Automatic blocks that gave way to an operator's.
+    pub given_way: Counter,
+    /// Blocks lifted because their source must never be blocked.
+    pub lifted: Counter,
+    drift: Family<BackendLabels, Counter>,
+    errors: Family<BackendLabels, Counter>,
+    healthy: Family<PartLabels, Gauge>,
+    /// 1 when blocks outlive the daemon.
+    pub pinned: Gauge,
+    /// Entries that an earlier daemon left and this one took over.
+    pub adopted: Counter,
+    /// Events that had waited too long in the ring: nobody was there to read them.
+    pub events_stale: Counter,
+    /// Addresses that are never blocked, found on this host.
+    pub never_block: Gauge,
+    /// What of the history was lost.
+    pub history_lost: Counter,
+    /// Bytes of the history's file.
+    pub history_bytes: Gauge,
+    /// Configurations taken over while running.
+    pub reloads: Counter,
+    /// Those that were wrong.
+    pub reload_errors: Counter,
+}
+
+impl Enforcement {
+    pub(super) fn register(&self, r: &mut Registry) {
+        r.register("blocks", "What is blocked now, by who wants it", self.blocks.clone());
+        r.register(
+            "blocks_owed",
+            "Changes of block lists that the kernel refused and that are still due",
+            self.owed.clone(),
+        );
+        r.register("list_entries", "Entries of deny networks and feeds in force", self.list_entries.clone());
+        r.register("feed_lines_skipped", "Lines of feeds that were skipped", self.feed_lines_skipped.clone());
+        r.register(
+            "list_entries_refused",
+            "Entries of lists that hit who must never be blocked",
+            self.list_entries_refused.clone(),
+        );
+        r.register(
+            "list_entries_beyond_room",
+            "Sources of lists that the kernel's map has no room for",
+            self.list_entries_beyond_room.clone(),
+        );
+        r.register("blocks_given_way", "Automatic blocks that gave way to an operator's", self.given_way.clone());
+        r.register("blocks_lifted", "Blocks lifted because their source must never be blocked", self.lifted.clone());
+        r.register("drift_repaired", "Entries that were not as wanted, and are again", self.drift.clone());
+        r.register("backend_errors", "Failed writes to where blocks are kept", self.errors.clone());
+        r.register("part_healthy", "1 while a part that may fail works", self.healthy.clone());
+        r.register("pinned", "1 when blocks outlive the daemon", self.pinned.clone());
+        r.register("blocks_adopted", "Blocks that an earlier daemon left and this one took over", self.adopted.clone());
+        r.register("events_stale", "Events dropped because they had waited too long", self.events_stale.clone());
+        r.register("never_block_addresses", "Addresses that are never blocked", self.never_block.clone());
+        r.register("history_lost", "Entries that did not get into the history", self.history_lost.clone());
+        r.register("history_bytes", "Bytes of the history's file", self.history_bytes.clone());
+        r.register("reloads", "Configurations taken over while running", self.reloads.clone());
+        r.register("reload_errors", "Reloads refused because the configuration is wrong", self.reload_errors.clone());
+    }
+
+    /// What is blocked, by who wants it, and what is still due.
+    pub fn set_blocks(&self, automatic: usize, operator: usize, listed: usize, owed: usize) {
+        for (origin, n) in [("automatic", automatic), ("operator", operator), ("list", listed)] {
+            self.blocks.get_or_create(&OriginLabels { origin }).set(gauge(n));
+        }
+        self.owed.set(gauge(owed));
+    }
+
+    /// Counts entries of a backend that were not as wanted.
+    pub fn count_drift(&self, backend: &'static str, n: u64) {
+        self.drift.get_or_create(&BackendLabels { backend }).inc_by(n);
+    }
+
+    /// Takes over what a backend has counted by itself.
+    pub fn set_backend(&self, backend: &'static str, drift: u64, errors: u64) {
+        super::set(&self.drift.get_or_create(&BackendLabels { backend }), drift);
+        super::set(&self.errors.get_or_create(&BackendLabels { backend }), errors);
+    }
+
+    /// Counts a write that failed.
+    pub fn count_error(&self, backend: &'static str) {
+        self.errors.get_or_create(&BackendLabels { backend }).inc();
+    }
+
+    /// Whether a part that may fail works.
+    pub fn set_healthy(&self, part: &'static str, healthy: bool) {
+        self.healthy.get_or_create(&PartLabels { part }).set(i64::from(healthy));
+    }
+
+    /// Entries that differed, of all backends.
+    #[must_use]
+    pub fn drift(&self) -> u64 {
+        ["xdp", "nftables"].map(|backend| self.drift.get_or_create(&BackendLabels { backend }).get()).iter().sum()
+    }
+}
+
+/// A number as a gauge holds it.
+pub fn gauge(n: usize) -> i64 {
+    i64::try_from(n).unwrap_or(i64::MAX)
+}
