@@ -97,6 +97,17 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: false,
     },
     Suite {
+        name: "control",
+        tiers: &[1],
+        about: "the control socket, against a daemon that only answers",
+        packages: SENSOR,
+        targets: Targets::Test("control"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+    },
+    Suite {
         name: "captures",
         tiers: &[6],
         about: "labelled captures of real tools: what is found, what is not",

@@ -2,8 +2,15 @@
 //!
 //! A command enters the daemon's one loop and is answered by it; nobody else changes blocks, lists or modes.
 
+pub mod client;
+mod limits;
+mod routes;
+pub mod server;
+pub mod socket;
 mod status;
+mod wording;
 
+pub use limits::{LONGEST, LONGEST_NOTE, check_lasts, check_note};
 pub use status::{BlockShown, Counts, FeedShown, InterfaceShown, PartShown, ProtectedShown, Status};
 
 use std::time::Duration;

@@ -43,6 +43,7 @@ pub(super) struct File {
     pub(super) state: Option<PathBuf>,
     pub(super) detach: bool,
     pub(super) listen: Option<SocketAddr>,
+    pub(super) socket: Option<PathBuf>,
     pub(super) log_format: Option<log::Format>,
     pub(super) detect: Detect,
     pub(super) caps: CapsTable,

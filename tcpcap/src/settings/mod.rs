@@ -18,6 +18,7 @@ use ipnet::IpNet;
 use tcpcap_core::decide;
 
 use crate::{
+    control::socket,
     failure::Failure,
     kernel::{EgressChoice, ModeChoice},
     lists::FeedConfig,
@@ -86,6 +87,10 @@ pub struct RunArgs {
     #[arg(long)]
     pub detach: bool,
 
+    /// Where to take commands [default: /run/tcpcap/tcpcap.sock]
+    #[arg(long, value_name = "PATH")]
+    pub socket: Option<PathBuf>,
+
     /// How log lines look [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<log::Format>,
@@ -135,6 +140,8 @@ pub struct Settings {
     pub detach: bool,
     /// Metrics.
     pub listen: SocketAddr,
+    /// Where commands are taken.
+    pub socket: PathBuf,
     /// Log.
     pub log_format: log::Format,
     /// Where else blocks are written: nftables, if wanted.
@@ -173,6 +180,7 @@ impl RunArgs {
                     .parse()
                     .map_err(|e| Failure::failed(format!("{DEFAULT_LISTEN}: {e}"), "use --listen"))?,
             },
+            socket: self.socket.or(file.socket).unwrap_or_else(|| socket::DEFAULT_PATH.into()),
             log_format: self.log_format.or(file.log_format).unwrap_or_default(),
             mirror: file.mirror.resolve(),
         })
@@ -211,6 +219,7 @@ mod tests {
         assert_eq!((s.mode, s.judging.observe, s.judging.preset), (ModeChoice::Auto, false, Preset::Balanced));
         assert_eq!(s.egress, EgressChoice::Auto);
         assert!(s.listen.ip().is_loopback());
+        assert_eq!(s.socket.to_str(), Some("/run/tcpcap/tcpcap.sock"));
         assert_eq!(s.judging.block_for, Duration::from_secs(600));
     }
 
@@ -239,7 +248,8 @@ mod tests {
         let path = dir.join("config.toml");
         fs::write(
             &path,
-            "interfaces = [\"a\"]\npreset = \"strict\"\nallow = [\"10.0.0.0/8\"]\nlisten = \"127.0.0.1:1\"\n",
+            "interfaces = [\"a\"]\npreset = \"strict\"\nallow = [\"10.0.0.0/8\"]\nlisten = \"127.0.0.1:1\"\n\
+             socket = \"/a\"\n",
         )
         .unwrap();
         let args = RunArgs {
@@ -255,7 +265,7 @@ mod tests {
         let s = args.resolve().unwrap();
         fs::remove_dir_all(&dir).unwrap();
         assert_eq!((&*s.interfaces, s.judging.preset), (&["b".to_owned()][..], Preset::Relaxed));
-        assert_eq!((s.judging.allow.len(), s.listen.port()), (2, 1));
+        assert_eq!((s.judging.allow.len(), s.listen.port(), s.socket.to_str()), (2, 1, Some("/a")));
     }
 
     #[test]

@@ -1,0 +1,236 @@
+//! The command line's end of the control socket.
+
+use std::{
+    io::{self, ErrorKind},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::{
+    Method, Request, StatusCode,
+    body::Bytes,
+    client::conn::http1,
+    header::{CONTENT_TYPE, HOST},
+};
+use hyper_util::rt::TokioIo;
+use serde::{Deserialize, de::DeserializeOwned};
+use serde_json::{Value, json};
+use tokio::{net::UnixStream, time::timeout};
+
+use super::{BlockShown, Command, Refused, Status, socket::GROUP};
+use crate::failure::Failure;
+
+/// How long a command may take. The daemon's end gives up first, and says why.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// The longest answer, bytes: some times what all blocks are that there is room for.
+const ANSWER_LIMIT: usize = 256 * 1024 * 1024;
+
+/// Who asks the daemon.
+#[derive(Clone, Debug)]
+pub struct Client {
+    path: PathBuf,
+    patience: Duration,
+}
+
+#[derive(Deserialize)]
+struct Done {
+    done: String,
+}
+
+impl Client {
+    /// Nothing is connected yet.
+    #[must_use]
+    pub fn new(path: &Path) -> Self {
+        Self { path: path.to_owned(), patience: PATIENCE }
+    }
+
+    /// How it is going.
+    ///
+    /// # Errors
+    /// Nobody listens, or nobody answers well.
+    pub fn status(&self) -> Result<Status, Failure> {
+        self.ask(&Command::Status)
+    }
+
+    /// The blocks that are on, in no order.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub fn blocks(&self) -> Result<Vec<BlockShown>, Failure> {
+        self.ask(&Command::List)
+    }
+
+    /// Has something done that is answered with a sentence, and returns it.
+    ///
+    /// # Errors
+    /// As [`Client::status`], or the daemon refuses: cause and remedy are its own.
+    pub fn act(&self, command: &Command) -> Result<String, Failure> {
+        self.ask::<Done>(command).map(|done| done.done)
+    }
+
+    fn ask<T: DeserializeOwned>(&self, command: &Command) -> Result<T, Failure> {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .map_err(|e| Failure::failed(format!("cannot start a runtime: {e}"), "raise the limit of open files"))?;
+        let asked = runtime.block_on(async { timeout(self.patience, self.exchange(command)).await });
+        let (status, body) = asked.unwrap_or_else(|_| Err(self.silent()))?;
+        if !status.is_success() {
+            return Err(match serde_json::from_slice::<Refused>(&body) {
+                Ok(Refused { cause, remedy }) => Failure::failed(cause, remedy),
+                Err(_) => self.strange(&format!("it answers {status} and no reason")),
+            });
+        }
+        serde_json::from_slice(&body).map_err(|e| self.strange(&format!("its answer is not understood: {e}")))
+    }
+
+    /// Sends a command and takes the whole answer.
+    async fn exchange(&self, command: &Command) -> Result<(StatusCode, Bytes), Failure> {
+        let stream = UnixStream::connect(&self.path).await.map_err(|e| unreachable(&self.path, &e))?;
+        let broken = |e: hyper::Error| self.strange(&format!("the connection broke: {e}"));
+        let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
+        tokio::spawn(async move {
+            // Whoever waits for the answer is told as well.
+            if let Err(e) = connection.await {
+                tracing::debug!("the connection to the daemon broke: {e}");
+            }
+        });
+        let (method, path, body) = request(command);
+        let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("/api/v1/{path}"))
+            .header(HOST, "tcpcap")
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body))
+            .map_err(|e| Failure::failed(format!("cannot ask for {path}: {e}"), "report this"))?;
+        let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
+        let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+        Ok((head.status, body.map_err(|e| self.strange(&format!("its answer breaks off: {e}")))?.to_bytes()))
+    }
+
+    fn silent(&self) -> Failure {
+        Failure::failed(
+            format!("what listens on {} does not answer within {} s", self.path.display(), self.patience.as_secs_f32()),
+            "see its log, and restart it",
+        )
+    }
+
+    fn strange(&self, what: &str) -> Failure {
+        Failure::failed(
+            format!("what listens on {} does not speak as tcpcap does: {what}", self.path.display()),
+            "is it tcpcap, of this version? If it was stopped just now, start it and try again",
+        )
+    }
+}
+
+/// Method, path below the version, and body.
+fn request(command: &Command) -> (Method, String, Option<Value>) {
+    match command {
+        Command::Status => (Method::GET, "status".to_owned(), None),
+        Command::List => (Method::GET, "blocks".to_owned(), None),
+        Command::Block { network, lasts, note } => {
+            let body = json!({ "network": network, "lasts": lasts.map(|lasts| lasts.as_secs()), "note": note });
+            (Method::POST, "blocks".to_owned(), Some(body))
+        }
+        Command::Unblock { network } => (Method::DELETE, format!("blocks/{network}"), None),
+        Command::Allow { network } => (Method::POST, "allowed".to_owned(), Some(json!({ "network": network }))),
+        Command::Disallow { network } => (Method::DELETE, format!("allowed/{network}"), None),
+        Command::Mode { observe, syn_only } => {
+            (Method::POST, "mode".to_owned(), Some(json!({ "observe": observe, "syn_only": syn_only })))
+        }
+        Command::Reload => (Method::POST, "reload".to_owned(), None),
+    }
+}
+
+/// Why nobody can be reached.
+fn unreachable(path: &Path, e: &io::Error) -> Failure {
+    let path = path.display();
+    match e.kind() {
+        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::failed(
+            format!("tcpcap is not running (nobody listens on {path})"),
+            "start it with `tcpcap run` or `systemctl start tcpcap`; if it runs, name its socket with --socket",
+        ),
+        ErrorKind::PermissionDenied => Failure::failed(
+            format!("this user may not use {path}: it is for root and the group {GROUP}"),
+            format!("use sudo, or join the group: `sudo usermod -aG {GROUP} USER`, and log in anew"),
+        ),
+        ErrorKind::WouldBlock => {
+            Failure::failed(format!("too many are waiting at {path} already"), "try again in a moment")
+        }
+        _ => Failure::failed(format!("cannot connect to {path}: {e}"), "name tcpcap's socket with --socket"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{
+        io::{Read, Write},
+        os::unix::net::UnixListener,
+        thread,
+    };
+
+    use super::*;
+
+    fn failure(kind: ErrorKind) -> Failure {
+        unreachable(Path::new("/run/x.sock"), &kind.into())
+    }
+
+    #[test]
+    fn who_may_not_use_the_socket_is_told_of_the_group() {
+        let f = failure(ErrorKind::PermissionDenied);
+        assert!(f.cause.contains("root and the group tcpcap") && f.remedy.contains("usermod -aG tcpcap"), "{f}");
+        assert_eq!(f.exit_code, 1);
+    }
+
+    #[test]
+    fn a_missing_and_a_stale_socket_both_mean_that_tcpcap_is_not_running() {
+        for kind in [ErrorKind::NotFound, ErrorKind::ConnectionRefused] {
+            let f = failure(kind);
+            assert_eq!(f.cause, "tcpcap is not running (nobody listens on /run/x.sock)");
+            assert!(f.remedy.contains("`tcpcap run`") && f.remedy.contains("systemctl start tcpcap"), "{f}");
+        }
+        assert!(failure(ErrorKind::WouldBlock).remedy.contains("again"));
+        assert!(failure(ErrorKind::NotADirectory).remedy.contains("--socket"));
+    }
+
+    /// What is said of somebody who answers so.
+    fn answered(answer: &'static [u8]) -> Failure {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let listener = UnixListener::bind(&path).unwrap();
+        let other = thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
+            stream.write_all(answer).unwrap();
+        });
+        let f = Client::new(&path).status().unwrap_err();
+        other.join().unwrap();
+        f
+    }
+
+    #[test]
+    fn who_does_not_speak_as_tcpcap_is_named() {
+        for (answer, said) in [
+            (&b"220 mail ESMTP\r\n"[..], "the connection broke"),
+            (b"", "the connection broke"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", "breaks off"),
+            (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\"hi\"", "is not understood"),
+            (b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}", "404 Not Found and no reason"),
+        ] {
+            let f = answered(answer);
+            assert!(f.cause.contains(said) && f.cause.contains("does not speak as tcpcap"), "{f}");
+        }
+    }
+
+    #[test]
+    fn who_never_answers_is_not_waited_for_without_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("s");
+        let _listener = UnixListener::bind(&path).unwrap();
+        let client = Client { path, patience: Duration::from_millis(20) };
+        assert!(client.blocks().unwrap_err().cause.contains("does not answer within 0.02 s"));
+    }
+}
