@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use tcpcap::{
     cmd::{self, detach::DetachArgs},
-    settings::{ReplayArgs, RunArgs},
+    settings::{BlockArgs, ModeArgs, ReplayArgs, RunArgs, ShowArgs, SocketArgs, TargetArgs},
 };
 
 /// Sees who tries to connect, knows who is scanning, and drops scanners at the network card
@@ -20,6 +20,22 @@ struct Cli {
 enum Verb {
     /// Watch, detect and block, in the foreground, until SIGINT or SIGTERM
     Run(RunArgs),
+    /// Show how the running tcpcap is doing
+    Status(ShowArgs),
+    /// Show the blocks that are on, newest first
+    List(ShowArgs),
+    /// Block an address or network
+    Block(BlockArgs),
+    /// Let go of a blocked address or network
+    Unblock(TargetArgs),
+    /// Never block an address or network
+    Allow(TargetArgs),
+    /// Take back an `allow`
+    Disallow(TargetArgs),
+    /// Switch between dropping and observing, or what is dropped
+    Mode(ModeArgs),
+    /// Read configuration and feeds anew
+    Reload(SocketArgs),
     /// Take out of the kernel what a daemon left there: programs, blocks, everything
     Detach(DetachArgs),
     /// Play capture files to the same detector, with no privileges and no kernel
@@ -29,6 +45,14 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => cmd::run::run(args),
+        Verb::Status(args) => cmd::status::run(&args),
+        Verb::List(args) => cmd::list::run(&args),
+        Verb::Block(args) => cmd::block::run(args),
+        Verb::Unblock(args) => cmd::unblock::run(&args),
+        Verb::Allow(args) => cmd::allow::run(&args),
+        Verb::Disallow(args) => cmd::disallow::run(&args),
+        Verb::Mode(args) => cmd::mode::run(&args),
+        Verb::Reload(args) => cmd::reload::run(&args),
         Verb::Detach(args) => cmd::detach::run(args),
         Verb::Replay(args) => cmd::replay::run(args),
     };

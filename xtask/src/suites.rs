@@ -99,7 +99,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "control",
         tiers: &[1],
-        about: "the control socket, against a daemon that only answers",
+        about: "the control socket and the verbs that use it, against a daemon that only answers",
         packages: SENSOR,
         targets: Targets::Test("control"),
         release: true,

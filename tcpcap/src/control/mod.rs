@@ -12,6 +12,7 @@ mod wording;
 
 pub use limits::{LONGEST, LONGEST_NOTE, check_lasts, check_note};
 pub use status::{BlockShown, Counts, FeedShown, InterfaceShown, PartShown, ProtectedShown, Status};
+pub(crate) use wording::{Named, readable};
 
 use std::time::Duration;
 

@@ -1,6 +1,6 @@
 //! The sentences about commands that were carried out, in one place for all who answer them.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use ipnet::IpNet;
 use tcpcap_core::time::Readable;
@@ -40,7 +40,7 @@ fn mode(observe: Option<bool>, syn_only: Option<bool>) -> String {
 }
 
 /// A network as people write it: a single address without its length.
-struct Named<'a>(&'a IpNet);
+pub(crate) struct Named<'a>(pub(crate) &'a IpNet);
 
 impl fmt::Display for Named<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -51,10 +51,13 @@ impl fmt::Display for Named<'_> {
     }
 }
 
+/// Whole seconds as people write them.
+pub(crate) fn readable(seconds: u64) -> String {
+    Readable(Duration::from_secs(seconds)).to_string()
+}
+
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]

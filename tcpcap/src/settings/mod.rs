@@ -1,5 +1,6 @@
 //! What the verbs are told: flags over environment over configuration file over defaults.
 
+mod control;
 mod file;
 mod judging;
 mod lists;
@@ -26,6 +27,7 @@ use crate::{
     surface::log,
 };
 
+pub use control::{BlockArgs, ModeArgs, ScopeChoice, ShowArgs, ShowFormat, SocketArgs, TargetArgs};
 use file::File;
 pub use judging::{Judging, JudgingArgs};
 pub use replay::{OwnArg, ReplayArgs, ReplaySettings};
@@ -94,23 +96,6 @@ pub struct RunArgs {
     /// How log lines look [default: human]
     #[arg(long, value_enum, value_name = "FORMAT")]
     pub log_format: Option<log::Format>,
-}
-
-/// Which packets of a blocked source are dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum ScopeChoice {
-    /// All, but for sources that were honest before: of those, new connections
-    #[default]
-    All,
-    /// New connections alone; those that exist go on
-    Syn,
-}
-
-impl From<bool> for ScopeChoice {
-    fn from(syn_only: bool) -> Self {
-        if syn_only { Self::Syn } else { Self::All }
-    }
 }
 
 /// What the daemon does.

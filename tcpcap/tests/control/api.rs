@@ -105,6 +105,8 @@ fn a_silent_daemon_is_told_of_and_what_it_was_told_may_still_happen() {
     let (code, said) = daemon.send("POST", "/api/v1/reload", "");
     assert_eq!(code, 504);
     assert!(said["cause"].as_str().unwrap().contains("did not answer within 0.05 s; it may still"), "{said}");
+    let said = daemon.verb(&["list"]);
+    assert!(said.err.contains("error: tcpcap did not answer") && said.code == 1, "{said:?}");
 }
 
 #[test]

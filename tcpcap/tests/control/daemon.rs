@@ -3,7 +3,8 @@
 use std::{
     io::{Read, Write},
     os::unix::net::UnixStream,
-    path::PathBuf,
+    path::{Path, PathBuf},
+    process::Command as Process,
     sync::{Arc, Mutex},
     thread::{self, JoinHandle},
 };
@@ -46,6 +47,11 @@ pub(crate) fn refuses(request: Request) -> Option<Request> {
 /// Takes what is asked and never answers.
 pub(crate) fn is_silent(request: Request) -> Option<Request> {
     Some(request)
+}
+
+/// Drops what is asked, as a daemon does that stops.
+pub(crate) fn stops(_: Request) -> Option<Request> {
+    None
 }
 
 pub(crate) fn status() -> Status {
@@ -143,6 +149,11 @@ impl Daemon {
         stream.write_all((head + body).as_bytes()).unwrap();
         answer(&mut stream)
     }
+
+    /// Runs a verb against it.
+    pub(crate) fn verb(&self, args: &[&str]) -> Said {
+        verb(&self.path, args)
+    }
 }
 
 impl Drop for Daemon {
@@ -161,4 +172,21 @@ pub(crate) fn answer(stream: &mut UnixStream) -> (u16, Value) {
     let status = text.split(' ').nth(1).unwrap_or_else(|| panic!("no status in `{text}`")).parse().unwrap();
     let body = text.split_once("\r\n\r\n").unwrap().1;
     (status, serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: `{text}`")))
+}
+
+/// What a run of tcpcap said.
+#[derive(Debug)]
+pub(crate) struct Said {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) code: i32,
+}
+
+pub(crate) fn verb(socket: &Path, args: &[&str]) -> Said {
+    let output = Process::new(env!("CARGO_BIN_EXE_tcpcap")).args(args).arg("--socket").arg(socket).output().unwrap();
+    Said {
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+        code: output.status.code().unwrap(),
+    }
 }

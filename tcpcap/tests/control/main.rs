@@ -1,5 +1,6 @@
-//! The control socket, against a daemon of which nothing else is there.
+//! The control socket and the verbs that use it, against a daemon of which nothing else is there.
 
 mod abuse;
 mod api;
 mod daemon;
+mod verbs;

@@ -1,0 +1,13 @@
+//! `tcpcap disallow`: take that back.
+
+use super::print;
+use crate::{control::Command, failure::Failure, settings::TargetArgs};
+
+/// Has it done, and prints the daemon's sentence.
+///
+/// # Errors
+/// No daemon to be reached, or it refuses.
+pub fn run(args: &TargetArgs) -> Result<(), Failure> {
+    let done = args.socket.client().act(&Command::Disallow { network: args.network })?;
+    print::line(&done)
+}
