@@ -38,6 +38,13 @@ pub fn hurry() -> io::Result<()> {
     }
 }
 
+/// This thread gives up the rank that it inherited from the one of [`hurry`]; what it starts inherits that in turn.
+pub fn be_ordinary() {
+    // SAFETY: has no preconditions; 0 is the calling thread. Lowering the rank is always permitted, and if not, it works
+    // as well.
+    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
+}
+
 /// Fails with cause and remedy where the program cannot work.
 ///
 /// # Errors

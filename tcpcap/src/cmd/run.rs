@@ -7,10 +7,12 @@
 
 use std::sync::Arc;
 
-use tracing::info;
+use tokio::sync::mpsc;
+use tracing::{info, warn};
 
 use crate::{
-    daemon::Daemon,
+    control::{self, Request, socket::Socket},
+    daemon::{self, Daemon},
     failure::Failure,
     host,
     settings::{RunArgs, Settings},
@@ -20,9 +22,6 @@ use crate::{
         metrics::Metrics,
     },
 };
-
-/// Commands of operators that may wait for the loop.
-const WAITING_REQUESTS: usize = 64;
 
 /// Runs the daemon until a signal stops it.
 ///
@@ -41,11 +40,14 @@ pub fn run(args: RunArgs) -> Result<(), Failure> {
 }
 
 async fn serve(args: RunArgs, settings: Settings, log: Log) -> Result<(), Failure> {
+    // First: whoever is second is told who is first.
+    let pins = daemon::claim()?;
     let listener = http::listen(settings.listen)?;
     let shown = Shown { metrics: Arc::new(Metrics::default()), health: Arc::new(Health::default()) };
-    let (_orders, requests) = tokio::sync::mpsc::channel(WAITING_REQUESTS);
+    let (orders, requests) = mpsc::channel(control::server::WAITING);
+    let control = listen_for_orders(&settings, orders, &shown.metrics).await?;
     let listen = settings.listen;
-    let mut daemon = Daemon::start(args, settings, shown.clone(), requests, log).await?;
+    let mut daemon = Daemon::start(args, settings, shown.clone(), pins, requests, log).await?;
     let server = Server::start(listener, shown)
         .map_err(|e| Failure::failed(format!("cannot start the HTTP server: {e}"), "raise the limit of threads"))?;
     info!("tcpcap ready: {daemon}; metrics on http://{listen}/metrics");
@@ -57,6 +59,27 @@ async fn serve(args: RunArgs, settings: Settings, log: Log) -> Result<(), Failur
     }
     let result = daemon.run().await;
     daemon.end();
+    drop(control);
     drop(server);
     result
+}
+
+/// Opens the control socket. Without it tcpcap runs on its own.
+async fn listen_for_orders(
+    settings: &Settings,
+    orders: mpsc::Sender<Request>,
+    metrics: &Metrics,
+) -> Result<Option<control::server::Server>, Failure> {
+    let bound = match control::socket::listen(&settings.socket).await? {
+        Socket::Open(bound) => bound,
+        Socket::Unavailable(why) => {
+            metrics.enforcement.set_healthy("control", false);
+            warn!(event = "no_control", "{}; {}", why.cause, why.remedy);
+            return Ok(None);
+        }
+    };
+    metrics.enforcement.set_healthy("control", true);
+    control::server::Server::start(bound, orders, control::server::Limits::default(), metrics.control.clone())
+        .map(Some)
+        .map_err(|e| Failure::failed(format!("cannot serve the control socket: {e}"), "raise the limit of threads"))
 }

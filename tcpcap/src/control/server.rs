@@ -97,9 +97,9 @@ impl Counters {
             self.lost.get_or_create(&LossLabels { how }).inc_by(0);
         }
         let help = "Requests over the control socket, by the HTTP status they were answered with";
-        registry.register("tcpcap_control_requests", help, self.requests.clone());
+        registry.register("control_requests", help, self.requests.clone());
         let help = "Connections to the control socket that could not be taken, broke, or were cut for being slow";
-        registry.register("tcpcap_control_connections_lost", help, self.lost.clone());
+        registry.register("control_connections_lost", help, self.lost.clone());
     }
 
     pub(super) fn answered(&self, status: StatusCode) {

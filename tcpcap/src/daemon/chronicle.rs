@@ -11,13 +11,17 @@ use crate::{
     block::{Block, Why},
     control::PartShown,
     history::{AllowedEntry, Change, Command, Drops, Entry, History, HostClock, Limits, Repeater, Restored, Who},
+    host,
     surface::metrics::{self, Enforcement, gauge},
     translate,
 };
 
+/// How long an operator waits for a command to be on disk.
+const COMMAND_WITHIN: Duration = Duration::from_secs(1);
+
 /// The history, or why there is none.
 pub(super) struct Chronicle {
-    history: Result<History, String>,
+    history: Result<Arc<History>, String>,
 }
 
 impl Chronicle {
@@ -25,7 +29,7 @@ impl Chronicle {
     pub(super) fn open(directory: &Path) -> (Self, Restored) {
         let path = directory.join("history.db");
         match History::open(&path, Limits::default(), Arc::new(HostClock)) {
-            Ok((history, restored)) => (Self { history: Ok(history) }, restored),
+            Ok((history, restored)) => (Self { history: Ok(Arc::new(history)) }, restored),
             Err(problem) => {
                 warn!(event = "history", "there is no history: {}; {}", problem.cause, problem.remedy);
                 (Self { history: Err(problem.cause) }, Restored::default())
@@ -115,6 +119,22 @@ impl Chronicle {
             about,
             result: result.into(),
         }));
+    }
+
+    /// Does something once all that was told is in the file, or the disk has had its time; without holding up the loop.
+    pub(super) fn then(&self, act: impl FnOnce() + Send + 'static) {
+        match &self.history {
+            Ok(history) => {
+                let history = Arc::clone(history);
+                tokio::task::spawn_blocking(move || {
+                    host::be_ordinary();
+                    // What is not in the file is said by the history itself.
+                    let _written = history.flush(COMMAND_WITHIN);
+                    act();
+                });
+            }
+            Err(_) => act(),
+        }
     }
 
     /// Waits until everything is in the file.

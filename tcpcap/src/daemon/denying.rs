@@ -9,6 +9,7 @@ use tracing::{error, info, warn};
 
 use crate::{
     control::FeedShown,
+    host,
     lists::{FeedConfig, Feeds, List, Overlaps, Plan, Reading, What},
 };
 
@@ -150,6 +151,7 @@ impl Denying {
             lists.insert(0, List::operator(&self.deny, Some("configuration".into())));
         }
         self.making = Some(spawn_blocking(move || {
+            host::be_ordinary();
             let overlaps = Overlaps::new(protected);
             Plan::make(&lists, |network| overlaps.find(network).map(|(_, why)| why.clone()))
         }));

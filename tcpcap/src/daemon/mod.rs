@@ -32,7 +32,7 @@ use crate::{
     failure::Failure,
     host,
     interfaces::Interfaces,
-    kernel::{Kernel, Networks, OwnAddresses, Pins, Ring, Sources, Tally, Tuning, Wish},
+    kernel::{Kernel, Networks, OwnAddresses, Ring, Sources, Tally, Tuning, Wish},
     network::{Network, Watch},
     protect::Discovery,
     settings::{RunArgs, Settings},
@@ -47,6 +47,7 @@ use crate::{
 use chronicle::Chronicle;
 use denying::{Denying, Heard};
 pub(crate) use start::already_running;
+pub use start::{Claimed, claim};
 
 /// How often the kernel's maps are read, blocks swept and failures tried again.
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
@@ -93,7 +94,7 @@ enum Event {
 pub struct Daemon {
     // Detached first.
     interfaces: Interfaces,
-    pins: Result<Arc<Pins>, String>,
+    pins: Claimed,
     kernel: Kernel,
     tuning: Tuning,
     wish: Wish,

@@ -4,20 +4,16 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use tcpcap_common::Addr;
-use tcpcap_core::{Scope, Source, time::Readable};
+use tcpcap_core::{Scope, Source};
 use tracing::info;
 
 use super::Daemon;
 use crate::{
     block::{Block, Why},
-    control::{Command, Refused, Reply, Request},
+    control::{Command, Named, Refused, Reply, Request},
     enforce::Place,
     host, lists,
-    surface::tell::Shown,
 };
-
-/// The longest that an operator's block lasts unless it has no end: what is longer is meant to have none.
-const LONGEST: Duration = Duration::from_secs(366 * 86_400);
 
 fn refused<T>(cause: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refused> {
     Err(Refused { cause: cause.into(), remedy: remedy.into() })
@@ -37,37 +33,39 @@ impl Daemon {
             };
             info!(event = "command", verb, who, result = came_of_it, "{who}: {verb}: {came_of_it}");
             self.chronicle.command(&who, verb, about, &came_of_it, host::now());
+            // What was confirmed is not lost, whatever happens next. Who asked may have gone away.
+            return self.chronicle.then(move || drop(answer.send(result)));
         }
-        // Who asked may have gone away.
         answer.send(result).ok();
     }
 
     fn carry_out(&mut self, command: Command) -> Result<Reply, Refused> {
+        let done = command.done();
         let done = match command {
             Command::Status => return Ok(Reply::Status(Box::new(self.status()))),
             Command::List => return Ok(Reply::Blocks(self.blocks())),
-            Command::Block { network, lasts, note } => self.block(network.trunc(), lasts, note)?,
-            Command::Unblock { network } => self.unblock(network.trunc())?,
-            Command::Allow { network } => self.allow(network.trunc())?,
-            Command::Disallow { network } => self.disallow(network.trunc())?,
-            Command::Mode { observe, syn_only } => self.set_mode(observe, syn_only)?,
+            Command::Block { network, lasts, note } => {
+                self.block(plain(network), lasts, note)?;
+                if self.settings.judging.observe { done + "; observe mode drops nothing" } else { done }
+            }
+            Command::Unblock { network } => self.unblock(plain(network))?,
+            Command::Allow { network } => self.allow(plain(network)).map(|()| done)?,
+            Command::Disallow { network } => self.disallow(plain(network)).map(|()| done)?,
+            Command::Mode { observe, syn_only } => self.set_mode(observe, syn_only).map(|()| done)?,
             Command::Reload => self.reload("a command")?,
         };
         Ok(Reply::Done { done })
     }
 
-    fn block(&mut self, network: IpNet, lasts: Option<Duration>, note: Option<String>) -> Result<String, Refused> {
+    fn block(&mut self, network: IpNet, lasts: Option<Duration>, note: Option<String>) -> Result<(), Refused> {
         if let Err(unfit) = lists::check(&network) {
-            return refused(format!("{} is not blocked: it {unfit}", Shown(network)), "block a smaller network");
+            return refused(format!("{} is not blocked: it {unfit}", Named(&network)), "block a smaller network");
         }
         if let Some(why) = self.protected.keeps_out(network) {
             return refused(
-                format!("{} is not blocked: {why}", Shown(network)),
+                format!("{} is not blocked: {why}", Named(&network)),
                 "block a smaller network, or a single address",
             );
-        }
-        if lasts.is_some_and(|lasts| lasts.is_zero() || lasts > LONGEST) {
-            return refused("a block lasts between a second and 366 days, or for ever", "leave the time out for ever");
         }
         let now = host::now();
         let block = Block {
@@ -83,9 +81,7 @@ impl Daemon {
         self.chronicle.operator_begun(block, now);
         self.take_given_way();
         self.tune_or_tell();
-        let lasts = lasts.map_or("for ever".to_owned(), |lasts| format!("for {}", Readable(lasts)));
-        let observing = if self.settings.judging.observe { "; observe mode drops nothing" } else { "" };
-        Ok(format!("Blocked {} {lasts}{observing}", Shown(network)))
+        Ok(())
     }
 
     fn unblock(&mut self, network: IpNet) -> Result<String, Refused> {
@@ -105,22 +101,22 @@ impl Daemon {
         self.tune_or_tell();
         let listed = self.enforcer.wanted().plan().holds(network.network());
         match (freed.first(), listed) {
-            (Some(freed), None) => Ok(format!("{} is not blocked any more", Shown(*freed))),
+            (Some(freed), None) => Ok(format!("{} is not blocked any more", Named(freed))),
             (Some(freed), Some((by, why))) => {
-                Ok(format!("{} is not blocked any more by itself, but {} stands in {why}", Shown(*freed), Shown(by)))
+                Ok(format!("{} is not blocked any more by itself, but {} stands in {why}", Named(freed), Named(&by)))
             }
             (None, Some((by, why))) => refused(
-                format!("{} stays blocked: {} stands in {why}", Shown(network), Shown(by)),
-                format!("let it pass with `tcpcap allow {}`, or take it out there", Shown(network)),
+                format!("{} stays blocked: {} stands in {why}", Named(&network), Named(&by)),
+                format!("let it pass with `tcpcap allow {}`, or take it out there", Named(&network)),
             ),
             (None, None) => refused(
-                format!("{} is not blocked", Shown(network)),
+                format!("{} is not blocked", Named(&network)),
                 "`tcpcap list` shows what is; name a network as it stands there",
             ),
         }
     }
 
-    fn allow(&mut self, network: IpNet) -> Result<String, Refused> {
+    fn allow(&mut self, network: IpNet) -> Result<(), Refused> {
         if let IpNet::V6(net) = network
             && net.contains(&std::net::Ipv6Addr::from([0, 0, 0, 0, 0, 0xffff, 0, 0]))
         {
@@ -129,31 +125,28 @@ impl Daemon {
                 "name what is meant: 2000::/3 are the public IPv6 addresses",
             );
         }
-        if self.protected.allowed().contains(&network) {
-            return Ok(format!("{} was allowed before", Shown(network)));
-        }
         self.allowed_by_command.insert(network);
         self.chronicle.allowed(network, true);
         self.set_allowed();
-        Ok(format!("{} is never blocked from now on", Shown(network)))
+        Ok(())
     }
 
-    fn disallow(&mut self, network: IpNet) -> Result<String, Refused> {
+    fn disallow(&mut self, network: IpNet) -> Result<(), Refused> {
         if self.settings.judging.allow.contains(&network) {
             return refused(
-                format!("{} is allowed by the configuration", Shown(network)),
+                format!("{} is allowed by the configuration", Named(&network)),
                 "take it out there, then `tcpcap reload`",
             );
         }
         if !self.allowed_by_command.remove(&network) {
             return refused(
-                format!("{} is not among what was allowed", Shown(network)),
+                format!("{} is not among what was allowed", Named(&network)),
                 "`tcpcap status` shows what is; name a network as it stands there",
             );
         }
         self.chronicle.allowed(network, false);
         self.set_allowed();
-        Ok(format!("{} may be blocked from now on", Shown(network)))
+        Ok(())
     }
 
     /// Hands on what configuration and commands allow.
@@ -165,13 +158,12 @@ impl Daemon {
         self.tune_or_tell();
     }
 
-    fn set_mode(&mut self, observe: Option<bool>, syn_only: Option<bool>) -> Result<String, Refused> {
+    fn set_mode(&mut self, observe: Option<bool>, syn_only: Option<bool>) -> Result<(), Refused> {
         self.settings.judging.observe = observe.unwrap_or(self.settings.judging.observe);
         if let Some(syn_only) = syn_only {
             self.settings.scope = syn_only.into();
         }
-        self.apply_mode().or_else(|cause| refused(cause, "look at the kernel's log; the mode before goes on"))?;
-        Ok(self.mode_in_words())
+        self.apply_mode().or_else(|cause| refused(cause, "look at the kernel's log; the mode before goes on"))
     }
 
     /// Has kernel, engine and mirror do as the settings say.
@@ -188,6 +180,11 @@ impl Daemon {
             tracing::error!("the kernel program goes on as it was told before: {}", failure.cause);
         }
     }
+}
+
+/// A network without host bits, and IPv4 as such, however it was written.
+fn plain(network: IpNet) -> IpNet {
+    lists::Entry::new(network).network()
 }
 
 /// The sources that an operator may mean by a network: an IPv6 address stands for its prefix, unless it is a neighbour's.

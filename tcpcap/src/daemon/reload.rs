@@ -3,10 +3,7 @@
 use tracing::{error, info, warn};
 
 use super::Daemon;
-use crate::{
-    control::Refused,
-    settings::{ScopeChoice, Settings},
-};
+use crate::{control::Refused, settings::Settings};
 
 impl Daemon {
     /// Reads configuration and feeds anew. Says what is different now.
@@ -44,19 +41,6 @@ impl Daemon {
         };
         info!(event = "reload", "on {because}: {done}");
         Ok(done)
-    }
-
-    /// `dropping all packets of blocked sources`
-    pub(super) fn mode_in_words(&self) -> String {
-        let what = match self.settings.scope {
-            ScopeChoice::All => "packets",
-            ScopeChoice::Syn => "new connections",
-        };
-        if self.settings.judging.observe {
-            format!("Observing: {what} of blocked sources are counted, nothing is dropped")
-        } else {
-            format!("Enforcing: {what} of blocked sources are dropped")
-        }
     }
 }
 
@@ -99,6 +83,8 @@ fn needing_a_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
         ("listen", old.listen != new.listen),
         ("log_format", old.log_format != new.log_format),
         ("state", old.state != new.state),
+        ("socket", old.socket != new.socket),
+        ("mirror", old.mirror != new.mirror),
     ]
     .into_iter()
     .filter_map(|(key, changed)| changed.then_some(key))

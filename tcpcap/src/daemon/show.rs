@@ -4,6 +4,7 @@ use std::fmt;
 
 use super::Daemon;
 use crate::{
+    block::Why,
     control::{BlockShown, Counts, PartShown, ProtectedShown, Status},
     enforce::Place,
     host,
@@ -67,13 +68,17 @@ impl Daemon {
         let wanted = self.enforcer.wanted().at(place)?;
         let block = translate::block_of(place.network(), &wanted)?;
         // The kernel does not know an operator's words.
-        let why = self.enforcer.wanted().operator_at(place).map_or_else(|| block.why.clone(), |b| b.why.clone());
+        let why = match (&block.why, self.enforcer.wanted().operator_at(place).map(|operators| &operators.why)) {
+            (Why::Operator { .. }, Some(Why::Operator { note })) => note.as_deref().unwrap_or_default().to_owned(),
+            (Why::Rule(rule), _) => rule.name().to_owned(),
+            _ => self.enforcer.wanted().plan().get(&block.network).map(words).unwrap_or_default(),
+        };
         let counted = self.enforcer.counted(place).unwrap_or_default();
         let now = host::now();
         Some(BlockShown {
             network: block.network,
             origin: block.why.origin().to_owned(),
-            why: if why.origin() == block.why.origin() { why.to_string() } else { block.why.to_string() },
+            why,
             scope: block.scope.name().to_owned(),
             age_s: now.since(block.since).as_secs(),
             left_s: block.until.map(|until| until.since(now).as_secs()),
@@ -92,6 +97,15 @@ impl Daemon {
         } else {
             format!("it lets go of its blocks: {blocks}")
         }
+    }
+}
+
+/// A reason without who wants it.
+fn words(why: &Why) -> String {
+    match why {
+        Why::Rule(rule) => rule.name().to_owned(),
+        Why::Operator { note } => note.as_deref().unwrap_or_default().to_owned(),
+        Why::Feed(name) => name.to_string(),
     }
 }
 

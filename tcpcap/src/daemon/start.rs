@@ -80,11 +80,14 @@ impl Surroundings {
     }
 }
 
+/// The pins, or why there are none.
+pub type Claimed = Result<Arc<Pins>, String>;
+
 /// Takes the pins, or says why there are none.
 ///
 /// # Errors
 /// Another tcpcap has them.
-fn claim() -> Result<Result<Arc<Pins>, String>, Failure> {
+pub fn claim() -> Result<Claimed, Failure> {
     match Pins::claim(Path::new(BPFFS)) {
         Ok(pins) => Ok(Ok(Arc::new(pins))),
         Err(Refusal::Unusable(why)) => {
@@ -123,11 +126,11 @@ impl Daemon {
         args: RunArgs,
         settings: Settings,
         shown: Shown,
+        pins: Claimed,
         requests: mpsc::Receiver<Request>,
         log: Log,
     ) -> Result<Self, Failure> {
         let surroundings = Surroundings::look(&settings).await?;
-        let pins = claim()?;
         let started = Self::start_with(args, settings, shown, requests, log, surroundings, pins.clone());
         if started.is_err()
             && let Ok(pins) = pins
@@ -145,7 +148,7 @@ impl Daemon {
         requests: mpsc::Receiver<Request>,
         log: Log,
         surroundings: Surroundings,
-        pins: Result<Arc<Pins>, String>,
+        pins: Claimed,
     ) -> Result<Self, Failure> {
         let Surroundings { watch, network, protected, discovery, denying, plan } = surroundings;
         let names = interfaces::choose(&settings.interfaces, &network)?;

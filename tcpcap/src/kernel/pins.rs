@@ -6,8 +6,9 @@
 //!     links/xdp-native-2, egress-2       by interface index; bpffs takes no dots, interface names have some
 //! ```
 //!
-//! Two daemons in two namespaces have nothing in common, two in the same one exclude each other by the lock. A directory
-//! whose namespace is gone, and nobody's lock on it, is removed by the next start.
+//! Two daemons in two namespaces have nothing in common, two in the same one exclude each other by the lock. Where no
+//! link holds an interface any more, nothing is enforced: the namespace is gone, it may be, and its number another's by
+//! now. Such pins are removed by the next start, wherever it is; what is left of blocks is in the history.
 
 use std::{
     ffi::OsStr,
@@ -116,6 +117,9 @@ impl Pins {
             Err(TryLockError::Error(e)) => return Err(unusable(&dir, &e)),
         }
         let pins = Self { dir, _lock: lock };
+        if !is_enforced(&pins.dir) {
+            pins.clear().map_err(|e| unusable(&pins.dir, &e))?;
+        }
         pins.sweep(&root);
         Ok(pins)
     }
@@ -270,15 +274,28 @@ impl Pins {
             .find(|version| *version != LAYOUT_VERSION.to_string())
     }
 
+    /// Removes what stands in the directory.
+    fn clear(&self) -> io::Result<()> {
+        for path in entries(&self.dir) {
+            remove_tree(&path)?;
+        }
+        DirBuilder::new().recursive(true).mode(0o750).create(self.dir.join(LINKS))
+    }
+
     /// Removes the directories of namespaces that are gone: those that nobody holds and whose links hold nothing.
     fn sweep(&self, root: &Path) {
         for dir in entries(root).filter(|dir| *dir != self.dir && name_of(dir).starts_with(NAMESPACE_PREFIX)) {
             let Ok(lock) = File::open(&dir) else { continue };
-            if lock.try_lock().is_ok() && links(&dir).iter().all(|link| link::interface(&link.path).is_none()) {
+            if lock.try_lock().is_ok() && !is_enforced(&dir) {
                 remove_tree(&dir).ok();
             }
         }
     }
+}
+
+/// Whether a program is attached by one of the links.
+fn is_enforced(dir: &Path) -> bool {
+    links(dir).iter().any(|link| link::interface(&link.path).is_some())
 }
 
 fn links(dir: &Path) -> Vec<PinnedLink> {

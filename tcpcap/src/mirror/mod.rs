@@ -43,7 +43,7 @@ use crate::{
 };
 use plan::Step;
 use read::Found;
-use worker::{Worker, be_ordinary, stored};
+use worker::{Worker, stored};
 
 /// The default of [`Config::table`].
 pub const DEFAULT_TABLE: &str = "tcpcap";
@@ -226,7 +226,7 @@ impl Mirror {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         let worker = Worker::new(Arc::clone(&mirror.shared), config);
         mirror.thread = Some(thread::Builder::new().name("nft-mirror".to_owned()).spawn(move || {
-            be_ordinary();
+            crate::host::be_ordinary();
             runtime.block_on(worker.run());
         })?);
         Ok(mirror)

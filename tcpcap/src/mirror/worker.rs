@@ -223,13 +223,6 @@ impl Worker {
     }
 }
 
-/// This thread gives up a rank above others that it inherited from the one that started it; nft inherits it in turn.
-pub(super) fn be_ordinary() {
-    // SAFETY: has no preconditions; 0 is the calling thread. Lowering the rank is always permitted, and if not, it works
-    // as well.
-    unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, 0) };
-}
-
 /// A point in time that was stored; 0 is none.
 pub(super) fn stored(nanos: u64) -> Option<Time> {
     (nanos > 0).then_some(Time::from_nanos(nanos))

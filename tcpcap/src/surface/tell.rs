@@ -1,12 +1,14 @@
 //! The log lines about what happens on the wire, and what is done about it.
 
-use std::{fmt, net::SocketAddr};
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 
 use tcpcap_common::record::{Block, Event};
 use tcpcap_core::{Finding, Outcome, Protection, Source, Verdict};
 use tracing::{error, field::display, info, warn};
+
+use crate::control::Named;
 
 /// `New connection: 192.0.2.56:5973 -> 10.0.0.5:80`
 pub fn connection(e: &Event) {
@@ -50,7 +52,7 @@ fn finding(f: &Finding) {
 
 /// A block is over; `counted` is what it dropped.
 pub fn unblock(source: IpNet, counted: &Block, observe: bool) {
-    let source = Shown(source);
+    let source = Named(&source);
     let verb = if observe { "would have dropped" } else { "dropped" };
     let Block { packets, bytes, .. } = counted;
     info!(event = "unblock", source = %source, packets, "Block of {source} is over: {verb} {packets} packets, {bytes} bytes");
@@ -58,7 +60,7 @@ pub fn unblock(source: IpNet, counted: &Block, observe: bool) {
 
 /// A block ends before its time, because its source must not be blocked; `counted` is what it dropped.
 pub fn lift(source: IpNet, why: Protection, counted: &Block) {
-    let (source, packets) = (Shown(source), counted.packets);
+    let (source, packets) = (Named(&source), counted.packets);
     warn!(event = "lift", source = %source, packets, why = %why, "Block of {source} is lifted after {packets} packets: {why}");
 }
 
@@ -78,15 +80,5 @@ pub fn breaker(open: bool) {
         );
     } else {
         warn!(event = "circuit_breaker", open, "Circuit breaker closed: scanners are blocked again");
-    }
-}
-
-/// A network as people write it: without a length where it is one address.
-#[derive(Clone, Copy)]
-pub struct Shown(pub IpNet);
-
-impl fmt::Display for Shown {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if self.0.prefix_len() == self.0.max_prefix_len() { self.0.addr().fmt(f) } else { self.0.fmt(f) }
     }
 }

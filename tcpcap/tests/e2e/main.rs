@@ -2,6 +2,7 @@
 
 mod accounting;
 mod blocking;
+mod commands;
 mod egress;
 mod honest;
 mod input;

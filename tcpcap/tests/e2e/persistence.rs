@@ -157,6 +157,28 @@ fn the_pins_of_a_namespace_that_is_gone_are_removed_by_the_next_start() {
 }
 
 #[test]
+fn pins_of_a_namespace_that_is_gone_are_not_taken_for_those_of_one_with_the_same_number() {
+    let net = Internet::build().unwrap();
+    let _server = Server::start(&net.sensor, &[80]).unwrap();
+    let mut sensor = Sensor::start(&net.sensor, &[]);
+    scan(&net, net.first_scanner().v4.into());
+    sensor.says(&["Blocked"]);
+    sensor.process.kill();
+    // What is left when a namespace is gone: maps, and links that hold nothing.
+    net.sensor.ip(&format!("link delete {CARD}\n")).unwrap();
+    let net2 = Internet::build().unwrap();
+    let dir = pins(&net.sensor).unwrap();
+    let number = |namespace: &tcpcap_lab::Namespace| {
+        std::os::unix::fs::MetadataExt::ino(&fs::metadata(namespace.path()).unwrap())
+    };
+    fs::rename(&dir, dir.with_file_name(format!("net-{}", number(&net2.sensor)))).unwrap();
+    let sensor = Sensor::start(&net2.sensor, &[]);
+    assert_eq!(sensor.said("of an earlier run go on"), 0);
+    let metrics = sensor.metrics("the counters", |m| m.get("tcpcap_pinned", &[]) == Some(1.0));
+    assert_eq!(metrics.get("tcpcap_blocks", &[("origin", "automatic")]), Some(0.0));
+}
+
+#[test]
 fn where_nothing_can_be_pinned_it_runs_and_says_that_blocks_end_with_it() {
     let net = Internet::build().unwrap();
     let run = tcpcap(&net.sensor, &["run", "--iface", CARD, "--state", "/nonexistent"]);

@@ -38,10 +38,17 @@ impl Sensor {
     /// Runs with what an earlier one remembers.
     pub fn run_with(namespace: &Namespace, args: &[&str], state: Arc<TempDir>) -> Self {
         let directory = state.path().to_str().unwrap().to_owned();
-        let args = [args, &["--state", &directory]].concat();
+        let socket = format!("{directory}/tcpcap.sock");
+        let args = [args, &["--state", &directory, "--socket", &socket]].concat();
         let mut process = Process::spawn("tcpcap", tcpcap(namespace, &args)).unwrap();
         process.wait_for_line(SOON, |l| l.contains("tcpcap ready")).unwrap();
         Self { process, namespace: namespace.clone(), state }
+    }
+
+    /// Runs a verb that asks it; returns the exit code and everything said.
+    pub fn ask(&self, args: &[&str]) -> (i32, String) {
+        let socket = self.state.path().join("tcpcap.sock");
+        verb(&self.namespace, &[args, &["--socket", socket.to_str().unwrap()]].concat())
     }
 
     /// Kills it and starts another with the same memory on the sensor's first card.

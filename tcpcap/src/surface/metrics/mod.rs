@@ -14,7 +14,7 @@ use tcpcap_common::{
     tally::{self, End, Note},
 };
 
-use crate::translate;
+use crate::{control::server::Counters, translate};
 pub use enforcement::{Enforcement, gauge};
 
 /// Upper bounds of the event-to-block histogram, seconds. The usual path takes some tens of microseconds.
@@ -92,6 +92,8 @@ pub struct Metrics {
     decisions: Family<OutcomeLabels, Counter>,
     /// What enforcement counts.
     pub enforcement: Enforcement,
+    /// What the control socket counts.
+    pub control: Counters,
     /// From the packet's time stamp to the block in force.
     pub event_to_block: Histogram,
     /// Source records in the kernel.
@@ -143,6 +145,7 @@ impl Default for Metrics {
             findings: Family::default(),
             decisions: Family::default(),
             enforcement: Enforcement::default(),
+            control: Counters::default(),
             event_to_block: Histogram::new(EVENT_TO_BLOCK_BOUNDS),
             source_records: Gauge::default(),
             source_records_over_budget: Gauge::default(),
@@ -214,6 +217,7 @@ impl Metrics {
         r.register("findings", "Rules that fired", self.findings.clone());
         r.register("decisions", "What policy made of the findings", self.decisions.clone());
         self.enforcement.register(r);
+        self.control.register(r);
         r.register(
             "event_to_block_seconds",
             "From the packet that decided to the block in force",
