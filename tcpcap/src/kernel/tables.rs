@@ -81,7 +81,11 @@ pub struct OwnAddresses {
 }
 
 /// The sources' records.
-pub struct Sources(OwnedFd);
+pub struct Sources {
+    fd: OwnedFd,
+    /// Programs that are loaded later refer to the map by this handle.
+    _map: HashMap<MapData, Addr, Source>,
+}
 
 /// Every list that userspace writes.
 pub struct Tables {
@@ -171,8 +175,8 @@ impl Kernel {
         let map = self.bpf.take_map(map::SOURCES).ok_or_else(|| super::broken(map::SOURCES))?;
         let fd = descriptor(&map).map_err(|e| refused(map::SOURCES, &e))?;
         // Opened as a map of these types once, which checks the sizes that the walk relies on.
-        HashMap::<_, Addr, Source>::try_from(map).map_err(|e| refused(map::SOURCES, &e))?;
-        Ok(Sources(fd))
+        let opened = HashMap::try_from(map).map_err(|e| refused(map::SOURCES, &e))?;
+        Ok(Sources { fd, _map: opened })
     }
 
     /// The counters.
@@ -286,7 +290,7 @@ impl Sources {
     /// # Errors
     /// The kernel refuses the walk.
     pub fn walk(&self, each: impl FnMut(Addr, Source)) -> io::Result<usize> {
-        batch::walk(&self.0, each)
+        batch::walk(&self.fd, each)
     }
 }
 

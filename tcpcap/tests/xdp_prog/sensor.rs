@@ -38,6 +38,7 @@ const XDP_PASS: u32 = 2;
 const TC_ACT_UNSPEC: u32 = u32::MAX;
 
 /// As told when all interfaces show our answers.
+pub const IN_VIEW: Wish = Wish { egress_view: true, ..Wish::DEFAULT };
 
 /// A SYN to our address of the source's family, port 80.
 pub fn syn(from: &str, port: u16) -> Frame {
