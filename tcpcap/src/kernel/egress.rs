@@ -66,7 +66,7 @@ enum Hold {
     /// A pin.
     Pin { _link: FdLink, pin: PathBuf },
     /// The qdisc of an interface, until somebody takes it off.
-    Qdisc { name: String, index: u32 },
+    Qdisc { name: String, index: u32, made: bool },
 }
 
 impl Egress {
@@ -75,7 +75,12 @@ impl Egress {
         match self.hold {
             Hold::Process { .. } => {}
             Hold::Pin { pin, .. } => drop(link::end(&pin)),
-            Hold::Qdisc { name, index } => drop(remove_filter(&name, index)),
+            Hold::Qdisc { name, index, made } => {
+                tc::qdisc_detach_program(&name, TcAttachType::Egress, PROGRAM).ok();
+                if made {
+                    drop(OwnQdisc(index));
+                }
+            }
         }
     }
 }
@@ -151,9 +156,10 @@ impl Kernel {
         // With no priority asked for the kernel puts it in front of the others.
         let link = attach(program, name, TcAttachOptions::Netlink(NlOptions::default())).map_err(|e| chain(&e))?;
         let hold = if pins.is_some() {
+            let made = qdisc.is_some();
             // It stays in the kernel as it is.
             std::mem::forget((link, qdisc));
-            Hold::Qdisc { name: name.to_owned(), index }
+            Hold::Qdisc { name: name.to_owned(), index, made }
         } else {
             Hold::Process { _link: link, _qdisc: qdisc }
         };

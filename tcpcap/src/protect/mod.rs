@@ -21,7 +21,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use tcpcap_core::Protected;
+use tcpcap_core::{Protected, Protection};
 use tracing::{info, warn};
 
 use crate::host;
@@ -156,6 +156,10 @@ impl Discovery {
         protected.set_sessions(sessions.iter().copied());
         protected.set_controls(controls.iter().copied());
         for (ip, why) in protected.added_since(&old) {
+            // What is there from the beginning `status` shows; only who is logged in should read it here, too.
+            if self.looks == 1 && !matches!(why, Protection::Session(_) | Protection::Control(_)) {
+                continue;
+            }
             info!(event = "protect", address = %ip, why = why.name(), "Never blocked from now on: {why}");
         }
         let ended: Vec<IpAddr> = old.added_since(protected).map(|(ip, _)| ip).collect();

@@ -115,14 +115,14 @@ fn switched_off_nothing_is_seen_and_nothing_else_changes() {
 #[test]
 fn the_older_way_leaves_the_card_as_it_was() {
     let net = Direct::build(1).unwrap();
-    let sensor = Sensor::start(&net.sensor, &["--egress", "clsact"]);
+    let sensor = Sensor::start(&net.sensor, &["--egress", "clsact", "--detach"]);
     assert!(filters(&net.sensor).contains(FILTER));
     sensor.stop();
     assert_eq!((filters(&net.sensor).as_str(), has_clsact(&net.sensor)), ("", false));
 
     // A qdisc that was there before stays, and so does a filter in it.
     tc(&net.sensor, &["qdisc", "add", "dev", CARD, "clsact"]);
-    let sensor = Sensor::start(&net.sensor, &["--egress", "clsact"]);
+    let sensor = Sensor::start(&net.sensor, &["--egress", "clsact", "--detach"]);
     add_filter(&net.sensor, "ingress");
     sensor.stop();
     assert_eq!((filters(&net.sensor).as_str(), has_clsact(&net.sensor)), ("", true));
@@ -131,7 +131,7 @@ fn the_older_way_leaves_the_card_as_it_was() {
 
     // One that is ours and that somebody else has come to use, too.
     for direction in ["ingress", "egress"] {
-        let sensor = Sensor::start(&net.sensor, &["--egress", "clsact"]);
+        let sensor = Sensor::start(&net.sensor, &["--egress", "clsact", "--detach"]);
         add_filter(&net.sensor, direction);
         sensor.stop();
         assert!(has_clsact(&net.sensor) && !filters(&net.sensor).contains(FILTER));
@@ -146,7 +146,7 @@ fn what_a_killed_daemon_leaves_is_replaced_by_the_next() {
     let mut sensor = Sensor::start(&net.sensor, &["--egress", "clsact"]);
     sensor.process.kill();
     assert!(filters(&net.sensor).contains(FILTER));
-    let sensor = Sensor::start(&net.sensor, &["--egress", "clsact"]);
+    let sensor = Sensor::start(&net.sensor, &["--egress", "clsact", "--detach"]);
     assert_eq!(filters(&net.sensor).lines().filter(|l| l.contains(FILTER)).count(), 1);
     sensor.stop();
     assert_eq!(filters(&net.sensor), "");

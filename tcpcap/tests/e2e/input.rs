@@ -4,7 +4,7 @@ use std::{fs, net::TcpListener, process::Command};
 
 use tcpcap_lab::{Direct, Namespace, Process, layout::CARD};
 
-use crate::sensor::{SOON, Sensor, has_xdp, tcpcap};
+use crate::sensor::{SOON, Sensor, has_xdp, pins, tcpcap};
 
 /// Runs it, and returns exit code and what it said.
 fn fails(command: Command) -> (i32, String) {
@@ -56,9 +56,12 @@ fn a_taken_port_is_refused_and_says_how_to_see_by_whom() {
 }
 
 #[test]
-fn a_second_daemon_on_the_same_interface_is_refused() {
+fn an_interface_with_an_xdp_program_of_somebody_else_is_refused() {
     let net = Direct::build(1).unwrap();
     let _first = Sensor::start(&net.sensor, &[]);
+    // Whose pins are not where ours would be is somebody else.
+    let dir = pins(&net.sensor).unwrap();
+    std::fs::rename(&dir, dir.with_file_name("net-0")).unwrap();
     let (code, said) = fails(tcpcap(&net.sensor, &["run", "--iface", CARD, "--listen", "127.0.0.1:2113"]));
     two_lines(&said, "card0 has another XDP program already", "ip link show card0");
     assert_eq!(code, 1);

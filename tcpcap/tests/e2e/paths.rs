@@ -57,6 +57,8 @@ fn two_interfaces_share_what_they_see_and_what_they_block() {
     sensor.metrics("drops by both cards", |m| m.dropped() >= before + 20);
     assert_eq!(http::get(&net.client, (SENSOR1_V4, 80).into(), "/").unwrap().status, 200);
     drop(sensor);
+    assert!(has_xdp(&net.sensor, CARD) && has_xdp(&net.sensor, CARD1), "the kernel goes on");
+    assert_eq!(crate::sensor::verb(&net.sensor, &["detach"]).0, 0);
     assert!(!has_xdp(&net.sensor, CARD) && !has_xdp(&net.sensor, CARD1));
 }
 

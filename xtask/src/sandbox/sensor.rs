@@ -24,6 +24,7 @@ pub(super) struct Sensor {
     voice: Narrator,
     /// It drops nothing, so it says.
     pub(super) observing: bool,
+    _state: tempfile::TempDir,
 }
 
 /// What tcpcap did about a scanner, in its own words.
@@ -53,6 +54,9 @@ impl Sensor {
     pub(super) fn start(net: &Internet, tcpcap: &Path, args: &[String], voice: Narrator) -> anyhow::Result<Self> {
         let mut command = net.sensor.command(tcpcap);
         command.args(["run", "--iface", CARD]).args(args);
+        // Nothing of the show stays, neither in the kernel nor on disk.
+        let state = tempfile::tempdir().context("there is no place for what tcpcap remembers")?;
+        command.arg("--detach").arg("--state").arg(state.path()).arg("--socket").arg(state.path().join("socket"));
         // Meant for a tcpcap on this machine's own cards.
         for name in ["INTERFACE_NAME", "PUBLIC_IP", "RUST_LOG"] {
             command.env_remove(name);
@@ -72,7 +76,7 @@ impl Sensor {
         let ready =
             process.wait_for_line(SOON, |line| line.contains("tcpcap ready")).context("tcpcap did not start")?;
         let observing = ready.contains("observing only");
-        Ok(Self { process, namespace: net.sensor.clone(), filter, voice, observing })
+        Ok(Self { process, namespace: net.sensor.clone(), filter, voice, observing, _state: state })
     }
 
     /// A point in the log, for [`Sensor::decision`].
