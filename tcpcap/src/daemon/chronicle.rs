@@ -12,7 +12,7 @@ use crate::{
     control::PartShown,
     history::{AllowedEntry, Change, Command, Drops, Entry, History, HostClock, Limits, Repeater, Restored, Who},
     host,
-    surface::metrics::{self, Enforcement, gauge},
+    surface::metrics::Enforcement,
     translate,
 };
 
@@ -162,10 +162,7 @@ impl Chronicle {
         let Ok(history) = &self.history else {
             return enforcement.set_healthy("history", false);
         };
-        let stats = history.stats();
-        enforcement.set_healthy("history", stats.degraded.is_none());
-        metrics::set(&enforcement.history_lost, stats.lost.queue + stats.lost.disk + stats.lost.entries);
-        enforcement.history_bytes.set(gauge(usize::try_from(stats.bytes).unwrap_or(usize::MAX)));
+        enforcement.set_history(&history.stats());
     }
 }
 

@@ -93,9 +93,7 @@ impl Daemon {
     fn watch_parts(&mut self) {
         let enforcement = &self.metrics.enforcement;
         if let Some(mirror) = self.enforcer.mirror() {
-            let stats = mirror.stats();
-            enforcement.set_backend("nftables", stats.drift_repaired, stats.errors);
-            enforcement.set_healthy("mirror", stats.degraded.is_none());
+            enforcement.set_mirror(&mirror.stats());
         }
         self.chronicle.show(enforcement);
     }

@@ -52,6 +52,7 @@ fn metrics_are_those_that_are_documented() {
     Masscan { source: net.first_scanner().v4.into(), target: SENSOR_V4.into(), ports: "1-999", rate: 5000 }
         .run(&net, SOON)
         .unwrap();
+    assert_eq!(sensor.ask(&["status"]).0, 0);
     let metrics = sensor.metrics("a finding", |m| m.count("tcpcap_findings_total", &[]) > 0);
     let text = include_str!("../../../docs/metrics.md");
     let documented: BTreeSet<&str> = text

@@ -6,6 +6,12 @@ use prometheus_client::{
     registry::Registry,
 };
 
+use super::OutcomeLabels;
+use crate::{history, mirror};
+
+/// Where blocks are written to.
+const BACKENDS: [&str; 2] = ["xdp", "nftables"];
+
 /// Who wants something blocked.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct OriginLabels {
@@ -22,6 +28,12 @@ struct BackendLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PartLabels {
     part: &'static str,
+}
+
+/// Why something is in no file.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+struct LossLabels {
+    reason: &'static str,
 }
 
 /// The handles.
@@ -53,10 +65,14 @@ pub struct Enforcement {
     pub events_stale: Counter,
     /// Addresses that are never blocked, found on this host.
     pub never_block: Gauge,
-    /// What of the history was lost.
-    pub history_lost: Counter,
+    history: Family<OutcomeLabels, Counter>,
+    history_lost: Family<LossLabels, Counter>,
+    /// Writes of the history that failed.
+    pub history_errors: Counter,
     /// Bytes of the history's file.
     pub history_bytes: Gauge,
+    /// Elements in the mirror's sets.
+    pub mirror_elements: Gauge,
     /// Configurations taken over while running.
     pub reloads: Counter,
     /// Those that were wrong.
@@ -65,6 +81,11 @@ pub struct Enforcement {
 
 impl Enforcement {
     pub(super) fn register(&self, r: &mut Registry) {
+        // So that nothing has to happen before it can be seen.
+        for backend in BACKENDS {
+            self.drift.get_or_create(&BackendLabels { backend }).inc_by(0);
+            self.errors.get_or_create(&BackendLabels { backend }).inc_by(0);
+        }
         r.register("blocks", "What is blocked now, by who wants it", self.blocks.clone());
         r.register(
             "blocks_owed",
@@ -92,8 +113,11 @@ impl Enforcement {
         r.register("blocks_adopted", "Blocks that an earlier daemon left and this one took over", self.adopted.clone());
         r.register("events_stale", "Events dropped because they had waited too long", self.events_stale.clone());
         r.register("never_block_addresses", "Addresses that are never blocked", self.never_block.clone());
+        r.register("history_entries", "What became of entries of the history", self.history.clone());
         r.register("history_lost", "Entries that did not get into the history", self.history_lost.clone());
+        r.register("history_errors", "Writes of the history that failed", self.history_errors.clone());
         r.register("history_bytes", "Bytes of the history's file", self.history_bytes.clone());
+        r.register("mirror_elements", "Elements in the sets of the nftables mirror", self.mirror_elements.clone());
         r.register("reloads", "Configurations taken over while running", self.reloads.clone());
         r.register("reload_errors", "Reloads refused because the configuration is wrong", self.reload_errors.clone());
     }
@@ -112,9 +136,30 @@ impl Enforcement {
     }
 
     /// Takes over what a backend has counted by itself.
-    pub fn set_backend(&self, backend: &'static str, drift: u64, errors: u64) {
+    fn set_backend(&self, backend: &'static str, drift: u64, errors: u64) {
         super::set(&self.drift.get_or_create(&BackendLabels { backend }), drift);
         super::set(&self.errors.get_or_create(&BackendLabels { backend }), errors);
+    }
+
+    /// Takes over what the history has counted by itself.
+    pub fn set_history(&self, stats: &history::Stats) {
+        for (outcome, n) in [("written", stats.written), ("pruned", stats.pruned)] {
+            super::set(&self.history.get_or_create(&OutcomeLabels { outcome }), n);
+        }
+        let history::Lost { queue, disk, entries, .. } = stats.lost;
+        for (reason, n) in [("queue", queue), ("disk", disk), ("entries", entries)] {
+            super::set(&self.history_lost.get_or_create(&LossLabels { reason }), n);
+        }
+        super::set(&self.history_errors, stats.errors);
+        self.history_bytes.set(gauge(usize::try_from(stats.bytes).unwrap_or(usize::MAX)));
+        self.set_healthy("history", stats.degraded.is_none());
+    }
+
+    /// Takes over what the mirror has counted by itself.
+    pub fn set_mirror(&self, stats: &mirror::Stats) {
+        self.set_backend("nftables", stats.drift_repaired, stats.errors);
+        self.mirror_elements.set(gauge(usize::try_from(stats.elements).unwrap_or(usize::MAX)));
+        self.set_healthy("mirror", stats.degraded.is_none());
     }
 
     /// Counts a write that failed.
@@ -130,7 +175,7 @@ impl Enforcement {
     /// Entries that differed, of all backends.
     #[must_use]
     pub fn drift(&self) -> u64 {
-        ["xdp", "nftables"].map(|backend| self.drift.get_or_create(&BackendLabels { backend }).get()).iter().sum()
+        BACKENDS.map(|backend| self.drift.get_or_create(&BackendLabels { backend }).get()).iter().sum()
     }
 }
 
