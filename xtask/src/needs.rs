@@ -68,6 +68,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     tool("openssh-client", "ssh", "logs in"),
     tool("tcpdump", "tcpdump", "records what was sent"),
     tool("nftables", "nft", "is the second place of enforcement"),
+    tool("faketime", "faketime", "shows a process another time of day"),
     tool("procps", "pgrep", "finds processes by name"),
     Package {
         name: recipe::LINKER_PACKAGES[1],
