@@ -1,6 +1,6 @@
 //! Following the host: its network, who must never be blocked, and the lists.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, net::IpAddr};
 
 use ipnet::IpNet;
 use tcpcap_core::Protected;
@@ -47,8 +47,11 @@ impl Daemon {
 
     /// Hands the network's present addresses and gateways to the kernel program and to the policy.
     pub(super) fn take_network(&mut self) -> Result<(), Failure> {
+        let before: BTreeSet<IpAddr> = self.protected.iter().map(|(ip, _)| ip).collect();
         self.protected.set_host(self.network.addresses.iter().copied(), self.network.gateways.iter().copied());
         self.lift_protected();
+        let now: BTreeSet<IpAddr> = self.protected.iter().map(|(ip, _)| ip).collect();
+        before.difference(&now).for_each(|ip| self.engine.unprotect(*ip));
         self.own.set(&self.network.addresses).map_err(|e| {
             Failure::failed(
                 format!("the kernel refuses the own addresses: {e}"),

@@ -166,6 +166,7 @@ impl Daemon {
             }
             // A piece of it with each turn, so that neither holds up the other.
             self.enforcer.step();
+            self.take_given_way();
         }
     }
 

@@ -22,7 +22,7 @@ use tracing::{info, warn};
 
 use crate::{
     block::Block,
-    kernel::{Blocks, Networks, is_full},
+    kernel::{Blocks, Networks, chain, is_full},
     lists::{Diff, Plan},
     mirror::{self, Mirror},
     surface::metrics::{Metrics, gauge},
@@ -304,6 +304,7 @@ impl Enforcer {
         let network = place.network();
         let wanted = self.wanted.at(place);
         if self.owed.insert(place) {
+            let e = chain(e);
             match wanted {
                 Some(_) => warn!(
                     source = %network,
@@ -333,13 +334,18 @@ impl Enforcer {
 
     /// Tries again what the kernel refused.
     pub fn retry(&mut self) {
-        for place in std::mem::take(&mut self.owed) {
+        if self.owed.is_empty() {
+            return;
+        }
+        // They stay owed meanwhile, so that each is told of once.
+        for place in self.owed.clone() {
             self.settle(place);
             if !self.owed.contains(&place) && self.wanted.at(place).is_some() {
                 let network = place.network();
                 info!(source = %network, "{network} is blocked now");
             }
         }
+        self.show();
     }
 
     fn show(&self) {
