@@ -4,6 +4,7 @@ mod accounting;
 mod blocking;
 mod commands;
 mod egress;
+mod faults;
 mod honest;
 mod input;
 mod lifecycle;
