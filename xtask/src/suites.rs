@@ -19,6 +19,8 @@ pub(crate) struct Suite {
     pub(crate) shows_tcpcap: bool,
     /// One test at a time: they share the machine's interfaces and name spaces.
     pub(crate) serial: bool,
+    /// It takes minutes, so it runs only where that is asked for: `--long`.
+    pub(crate) long: bool,
 }
 
 /// Which targets of the packages.
@@ -51,6 +53,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "memory",
@@ -62,6 +65,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "populations",
@@ -73,6 +77,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "units",
@@ -84,6 +89,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "replay",
@@ -95,6 +101,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "control",
@@ -106,6 +113,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "captures",
@@ -117,6 +125,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: true,
         serial: true,
+        long: false,
     },
     Suite {
         name: "seeds",
@@ -128,6 +137,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "fuzz",
@@ -139,6 +149,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "history",
@@ -150,6 +161,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "xdp_prog",
@@ -161,6 +173,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: false,
+        long: false,
     },
     Suite {
         name: "lab",
@@ -172,6 +185,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
+        long: false,
     },
     Suite {
         name: "mirror",
@@ -183,6 +197,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
+        long: false,
     },
     Suite {
         name: "e2e",
@@ -194,6 +209,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
+        long: false,
     },
     Suite {
         name: "sandbox",
@@ -205,10 +221,28 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: true,
         serial: true,
+        long: false,
+    },
+    Suite {
+        name: "long",
+        tiers: &[4],
+        about: "the binary killed a hundred times and replaced twenty times, under a scan and honest traffic",
+        packages: SENSOR,
+        targets: Targets::Test("long"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: true,
     },
 ];
 
 impl Suite {
+    /// Whether it is among those of these tiers (none: of all), and of those that take minutes if `long`.
+    pub(crate) fn is_wanted(&self, tiers: &[u8], long: bool) -> bool {
+        (tiers.is_empty() || self.tiers.iter().any(|tier| tiers.contains(tier))) && (long || !self.long)
+    }
+
     /// What must be installed for it.
     pub(crate) fn parts(&self) -> &'static [Part] {
         match (self.root, self.builds_tcpcap()) {
@@ -243,6 +277,18 @@ impl Suite {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_takes_minutes_runs_beside_the_others_and_only_where_it_is_asked_for() {
+        let names = |tiers: &[u8], long| -> Vec<&str> {
+            SUITES.iter().filter(|s| s.is_wanted(tiers, long)).map(|s| s.name).collect()
+        };
+        let (usual, all) = (names(&[], false), names(&[], true));
+        assert_eq!((all.len(), all[..usual.len()] == usual), (SUITES.len(), true));
+        assert_eq!(all[usual.len()..], ["long"]);
+        assert_eq!(names(&[4], true), [names(&[4], false), vec!["long"]].concat());
+        assert_eq!(names(&[3], true), ["xdp_prog"]);
+    }
 
     #[test]
     fn only_what_runs_as_root_wants_the_sandbox() {

@@ -27,6 +27,9 @@ pub(crate) struct Test {
     /// Only this tier (1 to 6); may be repeated
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u8).range(1..=6))]
     tier: Vec<u8>,
+    /// What takes minutes, too
+    #[arg(long)]
+    long: bool,
     /// For the test programs: part of a test's name, or their options
     #[arg(last = true)]
     args: Vec<String>,
@@ -38,8 +41,7 @@ type Outcome = (&'static Suite, Tally);
 impl Test {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let wanted = |s: &&Suite| self.tier.is_empty() || s.tiers.iter().any(|t| self.tier.contains(t));
-        let suites: Vec<&'static Suite> = SUITES.iter().filter(wanted).collect();
+        let suites: Vec<&'static Suite> = SUITES.iter().filter(|s| s.is_wanted(&self.tier, self.long)).collect();
         if suites.is_empty() {
             bail!("no suite belongs to tier {:?}\n  tiers with suites: 1, 2, 3, 4, 6", self.tier);
         }
