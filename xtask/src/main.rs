@@ -1,5 +1,6 @@
 //! `cargo xtask <verb>`: the workspace's own tools, one file a verb.
 
+mod bench;
 mod eval;
 mod fuzz;
 mod lint;
@@ -33,6 +34,7 @@ enum Verb {
     Fuzz(fuzz::Fuzz),
     Lint(lint::Lint),
     Eval(eval::Eval),
+    Bench(bench::Bench),
 }
 
 fn main() -> ExitCode {
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         Verb::Fuzz(verb) => verb.run(),
         Verb::Lint(verb) => verb.run(),
         Verb::Eval(verb) => verb.run(),
+        Verb::Bench(verb) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
