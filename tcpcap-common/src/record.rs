@@ -85,6 +85,8 @@ pub struct Block {
 pub mod block {
     /// The source had not completed a handshake: its address may be forged.
     pub const UNVERIFIED: u32 = 1;
+    /// It stands in a list: the next daemon looks there, and not here, whether it is still wanted.
+    pub const LISTED: u32 = 2;
 
     /// Flags that hold the length of the key's prefix in the trie: a look-up finds the longest network that fits, and only
     /// this tells whether it is the one that was asked for.

@@ -223,7 +223,7 @@ impl Interfaces {
     /// Whether our own answers are seen to leave, by whichever watched interface they do.
     #[must_use]
     pub fn show_answers(&self) -> bool {
-        self.watched.values().all(|w| w.as_ref().is_some_and(|w| w.egress.is_some()))
+        !self.watched.is_empty() && self.watched.values().all(|w| w.as_ref().is_some_and(|w| w.egress.is_some()))
     }
 }
 

@@ -1,10 +1,13 @@
 //! What configuration and feeds deny: read, merged and held against the never-block set, all of it off the loop.
 
-use std::{collections::BTreeMap, future, io, net::IpAddr, sync::Arc};
+use std::{collections::BTreeMap, future, io, net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use tcpcap_core::Protected;
-use tokio::task::{JoinError, JoinHandle, spawn_blocking};
+use tokio::{
+    task::{JoinError, JoinHandle, spawn_blocking},
+    time::timeout,
+};
 use tracing::{error, info, warn};
 
 use crate::{
@@ -12,6 +15,9 @@ use crate::{
     host,
     lists::{FeedConfig, Feeds, List, Overlaps, Plan, Reading, What},
 };
+
+/// How long the start waits for feeds. A million lines take half a second.
+const FIRST_READING: Duration = Duration::from_secs(10);
 
 /// What comes of reading and merging.
 pub(super) enum Heard {
@@ -124,19 +130,30 @@ impl Denying {
         self.make(never_blocked(protected));
     }
 
-    /// Waits for the first plan: for all feeds to be looked at, and merged.
+    /// Waits for the first plan: for all feeds to be looked at, and merged. A feed on a disk that hangs comes later.
     pub(super) async fn first(&mut self, protected: &Protected) -> Arc<Plan> {
+        match timeout(FIRST_READING, self.first_reading()).await {
+            Ok(reading) => {
+                self.lists.clone_from(&reading.lists);
+                self.take(reading, protected);
+            }
+            Err(_) => warn!(event = "feed", "feeds cannot be read yet: going on without them until they can"),
+        }
+        if self.making.is_none() {
+            self.make(never_blocked(protected));
+        }
         loop {
             match self.hear().await {
-                Heard::Reading(reading) => {
-                    self.lists.clone_from(&reading.lists);
-                    self.take(reading, protected);
-                    if self.making.is_none() {
-                        self.make(never_blocked(protected));
-                    }
-                }
+                Heard::Reading(reading) => self.take(reading, protected),
                 Heard::Plan(plan) => return plan,
             }
+        }
+    }
+
+    async fn first_reading(&mut self) -> Reading {
+        match self.feeds.changed().await {
+            Some(reading) => reading,
+            None => future::pending().await,
         }
     }
 

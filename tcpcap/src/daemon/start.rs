@@ -27,7 +27,7 @@ use super::{
 use crate::{
     block::Block,
     control::Request,
-    enforce::{Allowed, Enforcer, Place, is_automatic},
+    enforce::{Allowed, Enforcer, Place, is_automatic, is_listed},
     failure::Failure,
     history::Restored,
     host,
@@ -268,32 +268,25 @@ impl Daemon {
         let mut adopted = 0;
         let Restored { blocks, repeaters, allowed, .. } = restored;
         for (place, entry) in self.enforcer.found()? {
-            if (entry.until != 0 && entry.until <= now.as_nanos()) || entry.reason == 0 {
+            // Who made an entry that does not say what it is, nobody knows: it is not wanted.
+            let Some(block) = translate::block_of(place.network(), &entry) else { continue };
+            if is_listed(&entry) || block.until.is_some_and(|until| until <= now) {
                 continue;
             }
-            match place {
-                Place::Source(source) if is_automatic(&entry) => {
-                    if entry.until == 0 {
-                        continue;
-                    }
-                    let unverified = entry.flags & tcpcap_common::record::block::UNVERIFIED != 0;
-                    self.engine.restore(source, Time::from_nanos(entry.until), entry.times.max(1), unverified);
+            match (place, block.until) {
+                (Place::Source(source), Some(until)) if is_automatic(&entry) => {
+                    self.engine.restore(source, until, block.times.max(1), block.unverified);
                     self.enforcer.adopt(source, entry);
-                    adopted += 1;
                 }
+                _ if is_automatic(&entry) => continue,
                 _ => {
-                    if let Some(block) = translate::block_of(place.network(), &entry)
-                        && block.why.origin() == "operator"
-                        && plan.get(&block.network).is_none()
-                    {
-                        // The words are in the history.
-                        let known = blocks.iter().find(|b| b.network == block.network && !chronicle::is_automatic(b));
-                        let why = known.map_or_else(|| block.why.clone(), |known| known.why.clone());
-                        self.enforcer.adopt_operator(Block { why, ..block });
-                        adopted += 1;
-                    }
+                    // The words are in the history.
+                    let known = blocks.iter().find(|b| b.network == block.network && !chronicle::is_automatic(b));
+                    let why = known.map_or_else(|| block.why.clone(), |known| known.why.clone());
+                    self.enforcer.adopt_operator(Block { why, ..block });
                 }
             }
+            adopted += 1;
         }
         if fresh {
             for block in blocks {

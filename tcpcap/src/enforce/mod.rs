@@ -30,7 +30,7 @@ use crate::{
 
 pub use allowed::Allowed;
 use reconcile::Cursors;
-pub use wanted::{Place, Wanted, is_automatic};
+pub use wanted::{Place, Wanted, is_automatic, is_listed};
 
 /// Steps of a new plan taken at once: a millisecond of writing.
 const STEPS_AT_ONCE: usize = 512;

@@ -12,7 +12,7 @@ use std::{
 use ipnet::IpNet;
 use tcpcap_common::{
     Addr,
-    record::{Block, reason},
+    record::{self, Block, reason},
 };
 use tcpcap_core::{IPV6_PREFIX_LEN, Source, Time};
 
@@ -79,7 +79,8 @@ impl Wanted {
         // A neighbour's whole address is a source that no list can name.
         let network = place.network();
         let why = self.plan.get(&network).filter(|_| Place::of(network) == place)?;
-        Some(Block { since: self.planned.as_nanos(), reason: translate::reason_of(why), ..Block::default() })
+        let (since, reason) = (self.planned.as_nanos(), translate::reason_of(why));
+        Some(Block { since, reason, flags: record::block::LISTED, ..Block::default() })
     }
 
     /// A rule's block begins or changes.
@@ -170,10 +171,16 @@ pub fn agrees(wanted: &Block, found: &Block) -> bool {
     (wanted.until, wanted.reason, wanted.scope) == (found.until, found.reason, found.scope)
 }
 
-/// Whether an entry came from a rule, as far as the entry tells.
+/// Whether an entry came from a rule.
 #[must_use]
 pub fn is_automatic(block: &Block) -> bool {
-    !matches!(block.reason, reason::OPERATOR | reason::FEED)
+    !is_listed(block) && block.reason != reason::OPERATOR
+}
+
+/// Whether an entry came from a list.
+#[must_use]
+pub fn is_listed(block: &Block) -> bool {
+    block.flags & record::block::LISTED != 0
 }
 
 #[cfg(test)]

@@ -113,7 +113,8 @@ fn what_is_pinned_of_another_layout_is_refused_and_goes_on() {
     let dir = pins(&net.sensor).unwrap();
     let ours = format!("maps-v{}", tcpcap_common::LAYOUT_VERSION);
     fs::rename(dir.join(&ours), dir.join("maps-v99")).unwrap();
-    let (code, said) = verb(&net.sensor, &["run", "--iface", CARD]);
+    let socket = dir.join("none").display().to_string();
+    let (code, said) = verb(&net.sensor, &["run", "--iface", CARD, "--socket", &socket]);
     assert_eq!(code, 1, "{said}");
     assert!(said.contains("are of layout 99, and this tcpcap knows layout"), "{said}");
     assert!(said.contains("tcpcap detach"), "{said}");
@@ -121,6 +122,19 @@ fn what_is_pinned_of_another_layout_is_refused_and_goes_on() {
     let (code, said) = verb(&net.sensor, &["detach"]);
     assert_eq!(code, 0, "{said}");
     assert!(!has_xdp(&net.sensor, CARD));
+}
+
+#[test]
+fn what_is_not_denied_any_more_is_free_after_a_restart() {
+    let net = Internet::build().unwrap();
+    let _server = Server::start(&net.sensor, &[80]).unwrap();
+    let sensor = Sensor::start(&net.sensor, &["--deny", "203.0.113.0/24", "--deny", "203.0.113.1"]);
+    assert!(!gets_through(&net));
+    let sensor = sensor.replaced_after_kill(&["--deny", "203.0.113.1"]);
+    assert!(!gets_through(&net));
+    let sensor = sensor.replaced_after_kill(&[]);
+    assert!(gets_through(&net));
+    assert_eq!(sensor.said("of an earlier run go on"), 0);
 }
 
 #[test]
