@@ -78,7 +78,7 @@ fn counts(blocks: &Counts) -> String {
     let count = |n: usize| HumanCount(n as u64);
     let Counts { automatic, operator, feed, owed } = *blocks;
     let mut text =
-        format!("{} automatic, {} by operators, {} of feeds", count(automatic), count(operator), count(feed));
+        format!("{} automatic, {} by operators, {} by lists", count(automatic), count(operator), count(feed));
     if owed > 0 {
         text += &format!("; {} not in force yet", count(owed));
     }
@@ -150,7 +150,7 @@ tcpcap 0.1.0, pid 4242, up 3 h 12 min
 mode         enforce, scope all, preset balanced
 interfaces   eth0   native, answers seen by tcx
              wlan0  generic, answers unseen
-blocks       1,204 automatic, 3 by operators, 120,000 of feeds; 2 not in force yet
+blocks       1,204 automatic, 3 by operators, 120,000 by lists; 2 not in force yet
 breaker      closed
 pins         on
 history      degraded: the disk is full

@@ -102,11 +102,14 @@ impl Daemon {
         let listed = self.enforcer.wanted().plan().holds(network.network());
         match (freed.first(), listed) {
             (Some(freed), None) => Ok(format!("{} is not blocked any more", Named(freed))),
-            (Some(freed), Some((by, why))) => {
-                Ok(format!("{} is not blocked any more by itself, but {} stands in {why}", Named(freed), Named(&by)))
-            }
+            (Some(freed), Some((by, why))) => Ok(format!(
+                "{} is not blocked any more by itself, but {} stands in {}",
+                Named(freed),
+                Named(&by),
+                list(why)
+            )),
             (None, Some((by, why))) => refused(
-                format!("{} stays blocked: {} stands in {why}", Named(&network), Named(&by)),
+                format!("{} stays blocked: {} stands in {}", Named(&network), Named(&by), list(why)),
                 format!("let it pass with `tcpcap allow {}`, or take it out there", Named(&network)),
             ),
             (None, None) => refused(
@@ -180,6 +183,11 @@ impl Daemon {
             tracing::error!("the kernel program goes on as it was told before: {}", failure.cause);
         }
     }
+}
+
+/// Which list, in words.
+fn list(why: &Why) -> String {
+    if let Why::Feed(name) = why { format!("feed {name}") } else { "the configuration".to_owned() }
 }
 
 /// A network without host bits, and IPv4 as such, however it was written.

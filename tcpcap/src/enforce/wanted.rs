@@ -69,7 +69,7 @@ impl Wanted {
             Place::Network(_) => None,
         };
         // Of those that last as long the last one is taken.
-        self.planned(place).into_iter().chain(automatic).chain(operator).max_by_key(|block| end(block))
+        self.planned(place).into_iter().chain(automatic).chain(operator).max_by_key(end)
     }
 
     fn planned(&self, place: Place) -> Option<Block> {
