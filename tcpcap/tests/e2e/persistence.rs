@@ -138,6 +138,36 @@ fn what_is_not_denied_any_more_is_free_after_a_restart() {
 }
 
 #[test]
+fn lists_that_need_more_room_get_it_at_the_next_start_and_blocks_move_along() {
+    let net = Internet::build().unwrap();
+    let _server = Server::start(&net.sensor, &[80]).unwrap();
+    let mut sensor = Sensor::start(&net.sensor, &[]);
+    scan(&net, net.first_scanner().v4.into());
+    sensor.says(&["Blocked 203.0.113.1 for 10 min"]);
+    assert!(!gets_through(&net));
+    let (feed, config) = (sensor.state.path().join("feed"), sensor.state.path().join("config.toml"));
+    let addresses: String =
+        (0..300_000u32).map(|n| format!("{}\n", std::net::Ipv4Addr::from(0x0b00_0000 + n))).collect();
+    fs::write(&feed, addresses).unwrap();
+    fs::write(&config, format!("[[feeds]]\npath = {feed:?}\n")).unwrap();
+    let config = config.to_str().unwrap().to_owned();
+    let mut sensor = sensor.replaced_after_kill(&["--config", &config]);
+    sensor.says(&["1 blocks were moved to a map of another size"]);
+    let metrics = sensor.metrics("the list", |m| m.get("tcpcap_list_entries", &[]) == Some(300_000.0));
+    assert_eq!(metrics.get("tcpcap_blocks", &[("origin", "automatic")]), Some(1.0));
+    assert!(!gets_through(&net));
+    let listed = sensor.ask(&["list", "-o", "json"]).1;
+    let listed: serde_json::Value = serde_json::from_str(&listed).unwrap();
+    let moved = listed[0]["packets"].as_u64().unwrap();
+    assert!(moved > 0, "what it had counted went along: {listed}");
+    // With less to list the larger map is kept.
+    let mut sensor = sensor.replaced_after_kill(&[]);
+    sensor.says(&["1 blocks of an earlier run go on"]);
+    assert_eq!(sensor.said("another size"), 0);
+    assert!(!gets_through(&net));
+}
+
+#[test]
 fn without_pins_as_after_a_reboot_blocks_with_time_left_come_back_from_the_history() {
     let net = Internet::build().unwrap();
     let _server = Server::start(&net.sensor, &[80]).unwrap();
