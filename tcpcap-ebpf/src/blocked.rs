@@ -1,9 +1,6 @@
 //! Whether a packet's sender is blocked: by an entry of its own, or by that of a network that holds it.
 
-use aya_ebpf::{
-    helpers::generated::{bpf_ktime_get_boot_ns, bpf_map_lookup_elem},
-    maps::lpm_trie::Key,
-};
+use aya_ebpf::{helpers::generated::bpf_map_lookup_elem, maps::lpm_trie::Key};
 use tcpcap_common::{
     Addr,
     record::{Block, Settings, scope, setting},
@@ -11,7 +8,7 @@ use tcpcap_common::{
 };
 
 use crate::{
-    count,
+    clock, count,
     maps::{ALLOWED, BLOCKS, NETWORKS},
 };
 
@@ -84,8 +81,7 @@ fn network_of(from: Addr, settings: &Settings) -> Option<*mut Block> {
 /// Whether an entry holds, and nothing speaks for its source: not the expiry, not the allow list, not observe mode.
 #[inline(always)]
 fn applies(block: *mut Block, from: Addr, settings: &Settings, len: u64) -> bool {
-    // SAFETY: a helper without preconditions.
-    let now = unsafe { bpf_ktime_get_boot_ns() };
+    let now = clock::now();
     // SAFETY: a map value. Userspace replaces it whole, so its expiry is never half written.
     let (until, reason) = unsafe { ((*block).until, (*block).reason) };
     if until != 0 && until <= now {

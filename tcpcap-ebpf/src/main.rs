@@ -10,6 +10,7 @@
 mod account;
 mod blocked;
 mod budget;
+mod clock;
 mod count;
 mod egress;
 mod flows;

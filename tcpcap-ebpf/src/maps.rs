@@ -14,6 +14,8 @@ use tcpcap_common::{
     tally::TALLY_LEN,
 };
 
+use crate::clock::Tick;
+
 /// Blocked sources. Userspace adds and removes entries, the program counts drops in them. Not LRU: an attacker must
 /// not be able to push a block out. Full: the insert fails in userspace, which counts and retries it. Memory is taken
 /// as entries come, since the program itself never inserts.
@@ -68,3 +70,7 @@ pub static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
 /// Each CPU's budgets, and the segment that it is accounting for. Private to the program.
 #[map]
 pub static CPU: PerCpuArray<CpuState> = PerCpuArray::with_max_entries(1, 0);
+
+/// Each CPU's latest tick of the timer. Private to the program and never pinned, so it is no part of the layout.
+#[map]
+pub static CLOCK: PerCpuArray<Tick> = PerCpuArray::with_max_entries(1, 0);

@@ -12,7 +12,7 @@ use tcpcap_common::{
 };
 use tcpcap_lab::{Frame, frame::protocol};
 
-use crate::sensor::{OWN_V4, OWN_V6, Sensor, addr, check, now, syn};
+use crate::sensor::{OWN_V4, OWN_V6, Sensor, TICK_NS, addr, check, now, syn};
 
 const OBSERVE: Wish = Wish {
     observe: true,
@@ -38,7 +38,7 @@ fn a_blocked_source_is_dropped_and_its_entry_counts() {
                 assert_eq!(sensor.send(frame), (End::Blocked, vec![]), "{source}");
             }
             let after = sensor.blocks.get(addr(source)).unwrap();
-            assert!((before..=now()).contains(&after.last_drop));
+            assert!((before - TICK_NS..=now()).contains(&after.last_drop));
             let bytes = frames.iter().map(|f| f.build().len() as u64).sum();
             assert_eq!(after, Block { packets: 3, bytes, last_drop: after.last_drop, ..block }, "{source}");
             sensor.blocks.remove(addr(source)).unwrap().unwrap();
@@ -96,7 +96,7 @@ fn everything_from_a_blocked_source_is_dropped_and_nothing_else() {
 fn a_block_ends_by_itself() {
     let mut sensor = Sensor::new();
     for (from, source) in SOURCES {
-        let expired = sensor.block(source, now());
+        let expired = sensor.block(source, now() - TICK_NS);
         let first = &[Note::EventSent, Note::SourceAdded, Note::BlockExpired];
         check(
             &mut sensor,

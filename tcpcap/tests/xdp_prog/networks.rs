@@ -7,7 +7,7 @@ use tcpcap_common::{
     wire::flag::ACK,
 };
 
-use crate::sensor::{Sensor, now, syn};
+use crate::sensor::{Sensor, TICK_NS, now, syn};
 
 #[test]
 fn every_packet_of_a_blocked_network_is_dropped_and_counted_in_its_entry() {
@@ -62,12 +62,12 @@ fn allowed_wins_over_a_blocked_network_whatever_is_longer() {
 #[test]
 fn an_expired_network_lets_pass_and_neither_entry_speaks_for_the_other() {
     let mut sensor = Sensor::new();
-    sensor.block_network("203.0.113.0/24", Block { until: now(), ..Block::default() });
+    sensor.block_network("203.0.113.0/24", Block { until: now() - TICK_NS, ..Block::default() });
     assert_eq!(sensor.end(&syn("203.0.113.7", 1)), End::Attempt);
     sensor.block("203.0.113.7", 0);
     assert_eq!(sensor.end(&syn("203.0.113.7", 1)), End::Blocked, "by its own entry");
     sensor.block_network("203.0.113.0/24", Block::default());
-    sensor.block("203.0.113.7", now());
+    sensor.block("203.0.113.7", now() - TICK_NS);
     assert_eq!(sensor.end(&syn("203.0.113.7", 1)), End::Blocked, "by the network's");
 }
 

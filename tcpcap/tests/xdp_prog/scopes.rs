@@ -8,7 +8,7 @@ use tcpcap_common::{
 };
 use tcpcap_lab::{Frame, frame::protocol};
 
-use crate::sensor::{Sensor, addr, check, now, syn};
+use crate::sensor::{Sensor, TICK_NS, addr, check, now, syn};
 
 const SOURCES: [(&str, &str); 2] = [("192.0.2.7", "192.0.2.7"), ("2001:db8:9:9::7", "2001:db8:9:9::")];
 
@@ -66,7 +66,7 @@ fn its_entry_counts_what_it_drops() {
         assert_eq!(sensor.blocks.get(addr(source)), Some(block), "nothing yet");
         assert_eq!(sensor.end(&frame), End::Blocked);
         let after = sensor.blocks.get(addr(source)).unwrap();
-        assert!((before..=now()).contains(&after.last_drop));
+        assert!((before - TICK_NS..=now()).contains(&after.last_drop));
         let bytes = frame.build().len() as u64;
         assert_eq!(after, Block { packets: 1, bytes, last_drop: after.last_drop, ..block });
     }
@@ -78,7 +78,7 @@ fn expiry_allow_list_and_observe_mode_speak_for_it_as_for_any_other() {
     let first = |note| vec![Note::EventSent, Note::SourceAdded, note];
     let mut sensor = Sensor::new();
     let block = sensor.block_opening("192.0.2.7");
-    sensor.blocks.put(addr("192.0.2.7"), Block { until: now(), ..block }).unwrap();
+    sensor.blocks.put(addr("192.0.2.7"), Block { until: now() - TICK_NS, ..block }).unwrap();
     assert_eq!(sensor.send(&attempt(1)), (End::Attempt, first(Note::BlockExpired)));
     assert_eq!(sensor.send(&attempt(1).flags(ACK)), (End::Segment, vec![]), "it would have passed anyway");
 

@@ -51,6 +51,10 @@ pub fn addr(text: &str) -> Addr {
     text.parse::<IpAddr>().unwrap().into()
 }
 
+/// How late the program may be about the time of a blocked packet: it reads the clock once a tick, and a machine that is
+/// itself a guest may get its ticks late.
+pub const TICK_NS: u64 = 100_000_000;
+
 /// Nanoseconds of the clock that the program reads.
 pub fn now() -> u64 {
     let mut time = libc::timespec { tv_sec: 0, tv_nsec: 0 };
