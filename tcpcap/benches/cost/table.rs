@@ -145,7 +145,7 @@ impl fmt::Display for Report {
                 group = about.group;
                 writeln!(
                     f,
-                    "\n{group:<38} {:<12} {:>9} {:>7} {:>12} {:>12} {:>8}",
+                    "\n{group:<43} {:<12} {:>9} {:>7} {:>12} {:>12} {:>8}",
                     "packets", "listed", "median", "spread", "above floor", "x floor"
                 )?;
             }
@@ -153,7 +153,7 @@ impl fmt::Display for Report {
             let spread = format!("{}..{}", row.min, row.max);
             writeln!(
                 f,
-                "{what:<38} {:<12} {:>9} {:>7} {spread:>12} {:>12} {:>8.1}",
+                "{what:<43} {:<12} {:>9} {:>7} {spread:>12} {:>12} {:>8.1}",
                 about.packets,
                 about.listed,
                 row.median,
@@ -164,10 +164,10 @@ impl fmt::Display for Report {
         if self.memory.is_empty() {
             return Ok(());
         }
-        writeln!(f, "\n{:<38} {:>9} {:>12} {:>12} {:>12}", "memory, MiB", "listed", "map, empty", "map", "grown by")?;
+        writeln!(f, "\n{:<43} {:>9} {:>12} {:>12} {:>12}", "memory, MiB", "listed", "map, empty", "map", "grown by")?;
         for Memory { what, listed, empty, told, grown } in &self.memory {
             let grown = grown >> 20;
-            writeln!(f, "{what:<38} {listed:>9} {:>12} {:>12} {grown:>12}", empty >> 20, told >> 20)?;
+            writeln!(f, "{what:<43} {listed:>9} {:>12} {:>12} {grown:>12}", empty >> 20, told >> 20)?;
         }
         Ok(())
     }

@@ -113,6 +113,17 @@ fn a_block_ends_by_itself() {
 }
 
 #[test]
+fn a_block_ends_while_its_packets_keep_coming_and_not_before() {
+    let mut sensor = Sensor::new();
+    let until = now() + TICK_NS;
+    sensor.block("192.0.2.7", until);
+    while sensor.end(&syn("192.0.2.7", 1)) == End::Blocked {
+        assert!(now() < until + 10 * TICK_NS, "it goes on and on");
+    }
+    assert!(now() >= until);
+}
+
+#[test]
 fn allowed_wins_over_blocked_whatever_came_first() {
     for allowed_first in [true, false] {
         let mut sensor = Sensor::new();
