@@ -8,10 +8,10 @@ use tcpcap_common::{
     Addr,
     record::{self, Block, map, reason},
 };
-use tcpcap_lab::{Capture, Injector, Internet, layout::CARD};
+use tcpcap_lab::{Capture, Injector, Internet, layout::CARD, wait_until};
 
 use super::{Config, blocks, forged, ip, knocker, pinned, scan, syns};
-use crate::sensor::Sensor;
+use crate::sensor::{SOON, Sensor};
 
 /// Source address and its place in an IPv4 frame without VLAN tags.
 const SOURCE_AT: std::ops::Range<usize> = 26..30;
@@ -113,5 +113,46 @@ fn with_a_full_ring_events_are_lost_and_counted_and_blocks_hold() {
     sensor.says(&["Blocked 203.0.113.51 for 10 min"]);
     assert!(knocker.stop() > 0);
     assert_eq!(behind.snapshot().unwrap().from(ip(forged(200))), 0);
+    sensor.stop();
+}
+
+#[test]
+fn past_the_cap_nobody_new_is_blocked_until_a_block_ends_and_who_is_denied_is_all_the_same() {
+    let net = Internet::build().unwrap();
+    let config = Config::new("block_for = \"5s\"\n[caps]\nblocks = 2\nunverified = 2\n");
+    let mut sensor = config.start(&net.sensor);
+    for n in [50, 51] {
+        scan(&net, forged(n));
+        sensor.says(&[&format!("Blocked 203.0.113.{n} for 5 s")]);
+    }
+    scan(&net, forged(52));
+    sensor.says(&["Not blocked 203.0.113.52: 2 sources", "are blocked already"]);
+    config
+        .taken_over("block_for = \"5s\"\ndeny = [\"203.0.113.52\"]\n[caps]\nblocks = 2\nunverified = 2\n", &mut sensor);
+    let denied = Addr::from(ip(forged(52)));
+    wait_until("the denied", SOON, || blocks(&net.sensor).get(denied).is_some()).unwrap();
+    sensor.says(&["Block of 203.0.113.50 is over"]);
+    scan(&net, forged(53));
+    sensor.says(&["Blocked 203.0.113.53 for 5 s"]);
+    sensor.stop();
+}
+
+#[test]
+fn too_many_blocks_in_a_minute_open_the_circuit_breaker_and_those_there_are_hold() {
+    let net = Internet::build().unwrap();
+    let config = Config::new("[caps]\nper_minute = 2\n");
+    let mut sensor = config.start(&net.sensor);
+    (50..54).for_each(|n| scan(&net, forged(n)));
+    sensor.says(&["ERROR", "Circuit breaker open"]);
+    sensor.says(&["Not blocked 203.0.113.53: the circuit breaker is open: 2 sources were blocked within a minute"]);
+    let metrics = sensor.metrics("the breaker", |m| m.get("tcpcap_circuit_breaker_open", &[]) == Some(1.0));
+    assert_eq!(metrics.get("tcpcap_blocks", &[("origin", "automatic")]), Some(2.0));
+    assert_eq!(sensor.said("Circuit breaker open"), 1);
+    let blocks = blocks(&net.sensor);
+    for n in [50, 51] {
+        let before = blocks.get(Addr::from(ip(forged(n)))).unwrap().packets;
+        scan(&net, forged(n));
+        assert_eq!(blocks.get(Addr::from(ip(forged(n)))).unwrap().packets, before + 100);
+    }
     sensor.stop();
 }

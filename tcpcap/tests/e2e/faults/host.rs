@@ -109,7 +109,9 @@ fn a_clock_that_steps_an_hour_either_way_neither_shortens_nor_prolongs_a_block()
         let clock = config.file("clock", "+0\n");
         let start = |state: &std::sync::Arc<tempfile::TempDir>| {
             let directory = state.path().to_str().unwrap();
-            let mut command = tcpcap(&net.sensor, &["run", "--iface", CARD, "--block-for", "5s", "--state", directory]);
+            let socket = format!("{directory}/tcpcap.sock");
+            let args = ["run", "--iface", CARD, "--block-for", "5s", "--state", directory, "--socket", &socket];
+            let mut command = tcpcap(&net.sensor, &args);
             command.env("LD_PRELOAD", false_time()).env("FAKETIME_TIMESTAMP_FILE", &clock);
             command.env("FAKETIME_NO_CACHE", "1").env("FAKETIME_DONT_FAKE_MONOTONIC", "1");
             let mut process = tcpcap_lab::Process::spawn("tcpcap", command).unwrap();

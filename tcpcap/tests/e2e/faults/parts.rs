@@ -101,7 +101,8 @@ fn a_full_disk_costs_the_history_and_no_block_and_is_written_again_once_there_is
     let net = Internet::build().unwrap();
     let state = Arc::new(TempDir::new().unwrap());
     let disk = state.path().to_str().unwrap();
-    let run = tcpcap(&net.sensor, &["run", "--iface", CARD, "--state", disk]);
+    let socket = format!("{disk}/tcpcap.sock");
+    let run = tcpcap(&net.sensor, &["run", "--iface", CARD, "--state", disk, "--socket", &socket]);
     let mut command = net.sensor.command("unshare");
     command.args(["--mount", "sh", "-c"]);
     command.arg(format!("mount -t tmpfs -o size=2m none {disk} && exec nsenter \"$@\""));
