@@ -4,12 +4,12 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
     os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
+    path::Path,
     time::Duration,
 };
 
 use aya::maps::{Map, MapData};
-use tcpcap::kernel::Blocks;
+use tcpcap::kernel::{Blocks, Networks};
 use tcpcap_common::{
     Addr, LAYOUT_VERSION,
     record::{Block, map},
@@ -27,8 +27,15 @@ pub const SOON: Duration = Duration::from_secs(30);
 
 /// Blocked by configuration, all the time.
 pub const DENIED: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 200);
+/// In a network that is blocked by configuration, all the time.
+pub const LISTED: Ipv4Addr = Ipv4Addr::new(198, 18, 0, 1);
+const LIST: &str = "198.18.0.0/24";
+
 /// Blocked by a rule, all the time.
 pub const FOUND: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 201);
+
+/// Who never stops knocking, and is blocked.
+const BLOCKED: [Ipv4Addr; 3] = [DENIED, LISTED, FOUND];
 
 /// Between two packets of one that is blocked.
 const PAUSE: Duration = Duration::from_micros(500);
@@ -37,9 +44,9 @@ const PAUSE: Duration = Duration::from_micros(500);
 pub struct Stage {
     honest: Client,
     _server: Server,
-    knockers: [(Ipv4Addr, Knocker); 2],
+    knockers: [(Ipv4Addr, Knocker); 3],
     /// What the blocked ones' entries had counted when they began to knock.
-    counted: [u64; 2],
+    counted: [u64; 3],
     pub behind: Capture,
     scan: Process,
     pub state: TempDir,
@@ -56,14 +63,13 @@ impl Stage {
         let sender = tcpcap_lab::Injector::open(&net.internet, "tosensor").unwrap();
         syns(&net, FOUND, 2000..2100).iter().for_each(|frame| sender.send(frame).unwrap());
         tcpcap.wait_for_line(SOON, |l| l.contains("Blocked 203.0.113.201 for 1 h")).unwrap();
-        let blocks = blocks(&net);
-        let counted = [DENIED, FOUND].map(|source| entry(&blocks, source).unwrap().packets);
+        let counted = BLOCKED.map(|source| dropped(&net, source));
         let behind = Capture::incoming(&net.sensor, CARD).unwrap();
         let knock = |source| {
             let frames = syns(&net, source, 999..1000);
             (source, Knocker::start(&net.internet, "tosensor", frames, PAUSE).unwrap())
         };
-        let knockers = [knock(DENIED), knock(FOUND)];
+        let knockers = BLOCKED.map(knock);
         let server = Server::start(&net.sensor, &[80]).unwrap();
         let honest = Client::start(&net.client, &[(SENSOR_V4, 80).into()], Duration::from_millis(5)).unwrap();
         let scan = tcpcap_lab::scan::Masscan {
@@ -86,7 +92,7 @@ impl Stage {
     pub fn check(&self) {
         let seen = self.behind.snapshot().unwrap();
         assert_eq!(seen.lost, 0, "the capture cannot keep up");
-        for source in [DENIED, FOUND] {
+        for source in BLOCKED {
             assert_eq!(seen.from(source.into()), 0, "packets of {source} passed");
         }
         let fared = self.honest.fared();
@@ -94,13 +100,11 @@ impl Stage {
     }
 
     /// The blocked ones with how many packets each has sent, and how many of them were dropped.
-    pub fn sent_and_dropped(&self) -> [(Ipv4Addr, u64, u64); 2] {
-        let blocks = blocks(&self.net);
-        [0, 1].map(|n| {
+    pub fn sent_and_dropped(&self) -> [(Ipv4Addr, u64, u64); 3] {
+        [0, 1, 2].map(|n| {
             let (source, knocker) = &self.knockers[n];
             let sent = knocker.sent();
-            let dropped = entry(&blocks, *source).map_or(0, |block| block.packets - self.counted[n]);
-            (*source, sent, dropped)
+            (*source, sent, dropped(&self.net, *source) - self.counted[n])
         })
     }
 
@@ -120,10 +124,9 @@ impl Stage {
         self.scan.kill();
         self.check();
         let Self { knockers, counted, honest, net, .. } = self;
-        let blocks = blocks(&net);
         for ((source, knocker), before) in knockers.into_iter().zip(counted) {
             let sent = knocker.stop();
-            let dropped = entry(&blocks, source).unwrap().packets - before;
+            let dropped = dropped(&net, source) - before;
             println!("{source}: {sent} packets sent, {dropped} dropped");
             assert_eq!(dropped, sent, "every packet of {source} was dropped and counted");
         }
@@ -137,7 +140,7 @@ impl Stage {
 fn start(net: &Internet, state: &Path, binary: &Path, args: &[&str]) -> Process {
     let mut command = net.sensor.command(binary);
     command.env_remove("INTERFACE_NAME").env_remove("PUBLIC_IP").env_remove("RUST_LOG");
-    command.args(["run", "--iface", CARD, "--deny", &DENIED.to_string(), "--state"]).arg(state);
+    command.args(["run", "--iface", CARD, "--deny", &DENIED.to_string(), "--deny", LIST, "--state"]).arg(state);
     command.arg("--socket").arg(state.join("tcpcap.sock")).args(args);
     Process::spawn("tcpcap", command).unwrap()
 }
@@ -148,13 +151,29 @@ pub fn syns(net: &Internet, source: Ipv4Addr, ports: std::ops::Range<u16>) -> Ve
     ports.map(|port| Frame::tcp((source, 40_000), (SENSOR_V4, port)).macs(from, to).build()).collect()
 }
 
+/// A pinned map.
+fn pinned(net: &Internet, name: &str) -> MapData {
+    let number = fs::metadata(net.sensor.path()).unwrap().ino();
+    let path = format!("/sys/fs/bpf/tcpcap/net-{number}/maps-v{LAYOUT_VERSION}/{name}");
+    MapData::from_pin(path).unwrap()
+}
+
 /// The blocked sources in the kernel.
 pub fn blocks(net: &Internet) -> Blocks {
-    let number = fs::metadata(net.sensor.path()).unwrap().ino();
-    let path = format!("/sys/fs/bpf/tcpcap/net-{number}/maps-v{LAYOUT_VERSION}");
-    Blocks::open(Map::HashMap(MapData::from_pin(PathBuf::from(path).join(map::BLOCKS)).unwrap())).unwrap()
+    Blocks::open(Map::HashMap(pinned(net, map::BLOCKS))).unwrap()
 }
 
 pub fn entry(blocks: &Blocks, source: Ipv4Addr) -> Option<Block> {
     blocks.get(Addr::from(IpAddr::from(source)))
+}
+
+/// What the entry of one that is blocked all the time has counted.
+fn dropped(net: &Internet, source: Ipv4Addr) -> u64 {
+    let block = if source == LISTED {
+        let networks = Networks::<Block>::open(Map::LpmTrie(pinned(net, map::NETWORKS))).unwrap();
+        networks.longest(&LIST.parse().unwrap())
+    } else {
+        entry(&blocks(net), source)
+    };
+    block.unwrap().packets
 }
