@@ -30,6 +30,7 @@ pub(super) enum Heard {
 /// The lists, and the work on them.
 pub(super) struct Denying {
     feeds: Feeds,
+    feeds_ended: bool,
     deny: Vec<IpNet>,
     /// Those of feeds.
     lists: Vec<List>,
@@ -51,6 +52,7 @@ impl Denying {
         let feeds = Feeds::start(feeds)?;
         Ok(Self {
             feeds,
+            feeds_ended: false,
             deny,
             lists: Vec::new(),
             making: None,
@@ -70,11 +72,14 @@ impl Denying {
                 }
             };
             let made: Result<Plan, JoinError> = tokio::select! {
-                reading = self.feeds.changed() => match reading {
-                    Some(reading) => return Heard::Reading(reading),
-                    // The thread is gone; what is in force stays so.
-                    None => future::pending().await,
-                },
+                reading = self.feeds.changed(), if !self.feeds_ended => {
+                    if let Some(reading) = reading {
+                        return Heard::Reading(reading);
+                    }
+                    error!(event = "feed", "feeds are not read any more, the thread has ended: what was in force stays so");
+                    self.feeds_ended = true;
+                    continue;
+                }
                 made = made => made,
             };
             self.making = None;

@@ -89,6 +89,28 @@ fn a_stopped_daemon_leaves_its_blocks_and_detach_takes_everything_out() {
 }
 
 #[test]
+fn detach_removes_the_mirrors_table_too() {
+    let net = Internet::build().unwrap();
+    let state = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+    let config = state.path().join("config.toml");
+    fs::write(&config, "[mirror.nftables]\nenabled = true\n").unwrap();
+    let args = ["run", "--iface", CARD, "--config", config.to_str().unwrap()];
+    let sensor = Sensor::run_with(&net.sensor, &args, state);
+    let tables = || {
+        let mut command = net.sensor.command("nft");
+        command.args(["list", "tables"]);
+        let mut nft = Process::spawn("nft", command).unwrap();
+        nft.succeed(SOON).unwrap();
+        nft.output()
+    };
+    wait_until("the table", SOON, || tables().contains("table inet tcpcap")).unwrap();
+    sensor.stop();
+    assert!(tables().contains("table inet tcpcap"), "it goes on, as the rest does");
+    assert_eq!(verb(&net.sensor, &["detach"]).0, 0);
+    assert_eq!(tables(), "");
+}
+
+#[test]
 fn a_second_daemon_is_refused_with_the_firsts_process_id_and_so_is_detach() {
     let net = Internet::build().unwrap();
     let sensor = Sensor::start(&net.sensor, &[]);
