@@ -1,4 +1,4 @@
-//! The daemon's end of the control socket: HTTP/1 and JSON, see [`super::routes`] for what can be asked.
+//! The daemon's end of the control socket: HTTP/1 and JSON, see `super::routes` for what can be asked.
 //!
 //! It runs on a thread with a runtime of its own and reaches the daemon's loop only through a bounded channel. A
 //! connection carries one request, and is cut when it takes too long; so many are open at once and no more.

@@ -1,8 +1,8 @@
 //! Enforcement: what is wanted, written into the kernel's lists, and written again until it is there.
 //!
-//! One operation does it all: [`Enforcer::settle`] makes the entry at a place what [`Wanted`] says it should be.
+//! One operation does it all: `Enforcer::settle` makes the entry at a place what [`Wanted`] says it should be.
 //! Everything else changes what is wanted, and settles; what fails is owed and settled again; what differs although
-//! nobody changed it is drift, which [`reconcile`] finds and settles.
+//! nobody changed it is drift, which `reconcile` finds and settles.
 
 mod allowed;
 mod reconcile;

@@ -8,8 +8,8 @@
 //! Elements carry their timeouts: they end without us. In observe mode the sets are the same and the rules only count:
 //! what would be dropped can be seen there, and either way of switching is one small run of nft.
 //!
-//! Nobody waits for nft: [`Mirror`] takes notes, a thread of its own brings nft to them. [`plan`] and [`render`] are
-//! pure; [`apply`] runs nft; [`worker`] ties them.
+//! Nobody waits for nft: [`Mirror`] takes notes, a thread of its own brings nft to them. `plan` and `render` are
+//! pure; `apply` runs nft; `worker` ties them.
 
 mod apply;
 mod layout;
