@@ -18,12 +18,15 @@ pub struct Memory {
     pub what: &'static str,
     pub listed: u32,
     /// The map while it is empty, as the kernel says.
+    #[serde(rename = "empty_bytes")]
     pub empty: u64,
     /// The map with its entries, as the kernel says (`memlock` in its descriptor's information).
+    #[serde(rename = "told_bytes")]
     pub told: u64,
     /// By how much the kernel's memory grew as they were put in: `SUnreclaim`, `VmallocUsed` and `Percpu` of
     /// `/proc/meminfo`. Of the whole machine, so that whatever else goes on is in it; on the other hand the kernel says
     /// nothing of what it keeps for a trie between its entries.
+    #[serde(rename = "grown_bytes")]
     pub grown: i64,
 }
 
