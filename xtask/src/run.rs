@@ -80,9 +80,9 @@ impl Run {
         args
     }
 
-    /// What tcpcap is told on a card of this machine.
+    /// What tcpcap is told on a card of this machine. Who tries it does not want it to stay in the kernel.
     fn for_tcpcap(&self) -> Vec<String> {
-        let mut args = vec!["run".to_owned()];
+        let mut args = vec!["run".to_owned(), "--detach".to_owned()];
         args.extend(self.iface.iter().flat_map(|name| ["--iface".to_owned(), name.clone()]));
         args.extend(self.preset.iter().flat_map(|preset| ["--preset".to_owned(), preset.to_string()]));
         args.extend(self.args.iter().cloned());
@@ -134,11 +134,11 @@ mod tests {
     }
 
     #[test]
-    fn on_a_card_everything_is_handed_to_tcpcap() {
+    fn on_a_card_everything_is_handed_to_tcpcap_which_leaves_nothing() {
         let run = typed("run --iface eth0 --iface eth1 --preset strict -- --observe --block-for 1h");
         assert_eq!(
             run.for_tcpcap().join(" "),
-            "run --iface eth0 --iface eth1 --preset strict --observe --block-for 1h"
+            "run --detach --iface eth0 --iface eth1 --preset strict --observe --block-for 1h"
         );
     }
 
