@@ -178,7 +178,7 @@ pub(crate) const SUITES: &[Suite] = &[
     Suite {
         name: "lab",
         tiers: &[4],
-        about: "the network namespaces that the three below are played in",
+        about: "the network namespaces that those below are played in",
         packages: &["tcpcap-lab"],
         targets: Targets::Test("lab"),
         release: false,
