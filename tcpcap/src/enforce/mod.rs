@@ -319,7 +319,9 @@ impl Enforcer {
 
     /// Takes out the automatic block that began first.
     fn make_room(&mut self) {
-        if let Some(oldest) = self.wanted.oldest_automatic() {
+        // One that is not in the kernel would leave no room behind.
+        let takes_room = |source| !self.owed.contains(&Place::Source(source));
+        if let Some(oldest) = self.wanted.oldest_automatic(takes_room) {
             self.wanted.drop_automatic(oldest);
             self.settle(Place::Source(oldest));
             self.metrics.enforcement.given_way.inc();

@@ -128,10 +128,11 @@ impl Wanted {
         (self.automatic.len(), self.operator.len())
     }
 
-    /// The automatic block that began first.
+    /// Of these automatic blocks the one that began first.
     #[must_use]
-    pub fn oldest_automatic(&self) -> Option<Source> {
-        self.automatic.iter().min_by_key(|(_, block)| block.since).map(|(source, _)| *source)
+    pub fn oldest_automatic(&self, of: impl Fn(Source) -> bool) -> Option<Source> {
+        let these = self.automatic.iter().filter(|(source, _)| of(**source));
+        these.min_by_key(|(_, block)| block.since).map(|(source, _)| *source)
     }
 
     /// What lists deny from now on.
@@ -289,10 +290,11 @@ mod tests {
     #[test]
     fn the_oldest_automatic_block_is_the_one_that_began_first() {
         let mut wanted = Wanted::default();
-        assert_eq!(wanted.oldest_automatic(), None);
+        assert_eq!(wanted.oldest_automatic(|_| true), None);
         for (ip, since) in [("192.0.2.1", 3), ("192.0.2.2", 1), ("192.0.2.3", 2)] {
             wanted.put_automatic(source(ip), Block { since, ..automatic(9) });
         }
-        assert_eq!(wanted.oldest_automatic(), Some(source("192.0.2.2")));
+        assert_eq!(wanted.oldest_automatic(|_| true), Some(source("192.0.2.2")));
+        assert_eq!(wanted.oldest_automatic(|s| s != source("192.0.2.2")), Some(source("192.0.2.3")));
     }
 }

@@ -62,6 +62,11 @@ fn in_a_full_block_map_an_automatic_block_is_owed_and_an_operators_takes_the_old
     assert!(full.get(Addr::from(denied)).is_some() && full.get(Addr::from(ip(forged(50)))).is_none());
     assert!(full.get(Addr::from(ip(forged(51)))).is_none(), "an operator's does not give way to it");
 
+    config.taken_over("deny = [\"192.0.2.77\", \"192.0.2.78\"]\n", &mut sensor);
+    sensor.says(&["192.0.2.78/32 is not blocked yet"]);
+    let owed = sensor.metrics("both owed", |m| m.get("tcpcap_blocks_owed", &[]) == Some(2.0));
+    assert_eq!(owed.count("tcpcap_blocks_given_way_total", &[]), 1, "who is not in the map has no room to give");
+
     config.taken_over("", &mut sensor);
     sensor.says(&["203.0.113.51/32 is blocked now"]);
     assert!(full.get(Addr::from(ip(forged(51)))).is_some() && full.get(Addr::from(denied)).is_none());
