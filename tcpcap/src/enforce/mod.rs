@@ -21,7 +21,7 @@ use tcpcap_core::{Scope, Source, Time};
 use tracing::{info, warn};
 
 use crate::{
-    block::Block,
+    block::{Block, Why},
     kernel::{Blocks, Networks, chain, is_full},
     lists::{Diff, Plan},
     mirror::{self, Mirror},
@@ -202,7 +202,12 @@ impl Enforcer {
             match diff.next() {
                 Some(step) => {
                     let place = step.denied.source.map_or(Place::Network(step.denied.network), Place::Source);
-                    self.settle(place);
+                    // What a feed alone wants is not in the mirror, and a million notes of that would be too many.
+                    if matches!(step.denied.why, Why::Feed(_)) && !self.mirrors_feeds() {
+                        self.bring_about(place);
+                    } else {
+                        self.settle(place);
+                    }
                 }
                 None => {
                     self.arrive();
@@ -224,8 +229,13 @@ impl Enforcer {
     /// Makes the entry at a place what it should be; returns what stood there, if it is gone now. Cost: two or three
     /// system calls.
     fn settle(&mut self, place: Place) -> Before {
+        self.reflect(place, self.wanted.at(place).as_ref());
+        self.bring_about(place)
+    }
+
+    /// The same, in the kernel alone.
+    fn bring_about(&mut self, place: Place) -> Before {
         let wanted = self.wanted.at(place);
-        self.reflect(place, wanted.as_ref());
         match self.write(place, wanted) {
             Ok(before) => {
                 self.owed.remove(&place);
@@ -243,6 +253,10 @@ impl Enforcer {
             }
             Err(e) => self.owe(place, &e),
         }
+    }
+
+    fn mirrors_feeds(&self) -> bool {
+        self.mirror.as_ref().is_some_and(|(_, config)| config.include_feeds)
     }
 
     /// Tells the mirror.

@@ -10,7 +10,7 @@ use tcpcap_common::record::Block;
 use tcpcap_core::Source;
 use tracing::warn;
 
-use super::{Enforcer, Place, wanted::agrees};
+use super::{Enforcer, Place, of_prefix, wanted::agrees};
 use crate::kernel::Walk;
 
 /// Entries looked at in a piece, on each side: some ten milliseconds at most.
@@ -142,7 +142,9 @@ impl Enforcer {
         let Some(wanted) = self.wanted.at(place).filter(|_| !self.owed.contains(&place)) else { return };
         let added = match place {
             Place::Source(source) => self.blocks.add(source.0, wanted),
-            Place::Network(network) => self.networks.add(&network, wanted),
+            Place::Network(network) => {
+                self.networks.add(&network, Block { flags: wanted.flags | of_prefix(network), ..wanted })
+            }
         };
         match added {
             Ok(added) => self.cursors.drift += u64::from(added),
