@@ -1,6 +1,12 @@
 //! What configuration and feeds deny: read, merged and held against the never-block set, all of it off the loop.
 
-use std::{collections::BTreeMap, future, io, net::IpAddr, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    future, io,
+    net::IpAddr,
+    sync::Arc,
+    time::Duration,
+};
 
 use ipnet::IpNet;
 use tcpcap_core::Protected;
@@ -32,6 +38,8 @@ pub(super) struct Denying {
     feeds: Feeds,
     feeds_ended: bool,
     deny: Vec<IpNet>,
+    /// Feeds that have not been read yet.
+    unread: BTreeSet<Arc<str>>,
     /// Those of feeds.
     lists: Vec<List>,
     /// A plan is being made.
@@ -49,8 +57,10 @@ impl Denying {
     /// # Errors
     /// No thread can be started.
     pub(super) fn start(deny: Vec<IpNet>, feeds: Vec<FeedConfig>) -> io::Result<Self> {
+        let unread = feeds.iter().map(|feed| Arc::clone(&feed.name)).collect();
         let feeds = Feeds::start(feeds)?;
         Ok(Self {
+            unread,
             feeds,
             feeds_ended: false,
             deny,
@@ -109,6 +119,7 @@ impl Denying {
                 What::Taken(report) => {
                     shown.bad_lines = usize::try_from(report.skipped()).unwrap_or(usize::MAX);
                     shown.problem = None;
+                    self.unread.remove(&news.feed);
                 }
                 What::Trouble(_) => shown.problem = Some(news.to_string()),
             }
@@ -129,6 +140,7 @@ impl Denying {
 
     /// Denies these networks from now on, and watches these feeds.
     pub(super) fn configure(&mut self, deny: Vec<IpNet>, feeds: Vec<FeedConfig>, protected: &Protected) {
+        self.unread.retain(|name| feeds.iter().any(|feed| feed.name == *name));
         self.shown.retain(|name, _| feeds.iter().any(|feed| feed.name == *name));
         self.deny = deny;
         self.feeds.configure(feeds);
@@ -177,6 +189,11 @@ impl Denying {
             let overlaps = Overlaps::new(protected);
             Plan::make(&lists, |network| overlaps.find(network).map(|(_, why)| why.clone()))
         }));
+    }
+
+    /// Whether every feed has been read since the start.
+    pub(super) fn is_whole(&self) -> bool {
+        self.unread.is_empty()
     }
 
     /// How the feeds are.

@@ -152,6 +152,9 @@ impl Daemon {
                          stays so; start tcpcap again, which makes room without letting anybody pass"
                     );
                 }
+                if self.denying.is_whole() {
+                    self.enforcer.drop_left_over();
+                }
                 // The trie is looked at before the first entry is in it, so that each holds at once.
                 if !looked && let Err(f) = self.tune() {
                     error!("the kernel program goes on as it was told before: {}", f.cause);

@@ -299,7 +299,7 @@ impl Daemon {
         }
         self.allowed_by_command = allowed.into_iter().map(|entry| entry.network).collect();
         self.metrics.enforcement.adopted.inc_by(adopted);
-        self.enforcer.begin(plan, now);
+        self.enforcer.begin(plan, self.denying.is_whole(), now);
         // Before the first entry of a list is in force, who must pass does.
         self.allowed.set(&allowed_networks(&self.protected)).map_err(std::io::Error::other)?;
         self.enforcer.reconcile_all()?;

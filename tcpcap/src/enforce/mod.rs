@@ -11,6 +11,7 @@ mod wanted;
 use std::{
     collections::{BTreeSet, VecDeque},
     io,
+    ops::Bound::{Excluded, Unbounded},
     sync::Arc,
 };
 
@@ -35,6 +36,9 @@ pub use wanted::{Place, Wanted, is_automatic, is_listed};
 /// Steps of a new plan taken at once: a millisecond of writing.
 const STEPS_AT_ONCE: usize = 512;
 
+/// Refused changes tried again at once.
+const RETRIES_AT_ONCE: usize = 1024;
+
 /// Room in the hash that lists leave to operators' own blocks.
 const OPERATORS_ROOM: usize = 16_384;
 
@@ -45,6 +49,10 @@ pub struct Enforcer {
     wanted: Wanted,
     /// Places that the kernel refused to change.
     owed: BTreeSet<Place>,
+    /// The last of them that was tried again.
+    retried: Option<Place>,
+    /// What an earlier daemon's lists left in the kernel and the present ones do not name.
+    left_over: LeftOver,
     /// The way to a new plan, while it is under way.
     under_way: Option<Diff>,
     /// Automatic blocks that gave way, to be told of.
@@ -54,6 +62,17 @@ pub struct Enforcer {
     room_for_lists: u64,
     mirror: Option<(Mirror, mirror::Config)>,
     metrics: Arc<Metrics>,
+}
+
+/// What becomes of entries that an earlier daemon's feeds left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LeftOver {
+    /// There are none.
+    None,
+    /// They stay: a feed could not be read yet, and they may be its.
+    Stays,
+    /// They go, and are no drift.
+    Goes,
 }
 
 /// What a place held before it was settled.
@@ -74,6 +93,8 @@ impl Enforcer {
             networks,
             wanted: Wanted::default(),
             owed: BTreeSet::new(),
+            retried: None,
+            left_over: LeftOver::None,
             under_way: None,
             given_way: VecDeque::new(),
             cursors: Cursors::default(),
@@ -125,9 +146,19 @@ impl Enforcer {
         self.wanted.put_operator(block);
     }
 
-    /// The first plan of lists, put into the kernel by [`Enforcer::reconcile_all`].
-    pub fn begin(&mut self, plan: Arc<Plan>, now: Time) {
+    /// The first plan of lists, put into the kernel by [`Enforcer::reconcile_all`]. Where it is not `whole`, because a feed
+    /// could not be read, what an earlier daemon's feeds left stays in force.
+    pub fn begin(&mut self, plan: Arc<Plan>, whole: bool, now: Time) {
         self.wanted.set_plan(plan, now);
+        self.left_over = if whole { LeftOver::None } else { LeftOver::Stays };
+    }
+
+    /// Every feed has been read by now: what is left over of earlier ones goes.
+    pub fn drop_left_over(&mut self) {
+        if self.left_over == LeftOver::Stays {
+            self.left_over = LeftOver::Goes;
+            self.cursors.restart();
+        }
     }
 
     /// Whether the program has to look at networks: there are some, or soon will be.
@@ -353,8 +384,14 @@ impl Enforcer {
         if self.owed.is_empty() {
             return;
         }
-        // They stay owed meanwhile, so that each is told of once.
-        for place in self.owed.clone() {
+        // They stay owed meanwhile, so that each is told of once. Each has its turn, however many there are.
+        let after = self.retried.map_or(Unbounded, Excluded);
+        let mut turn: Vec<Place> = self.owed.range((after, Unbounded)).take(RETRIES_AT_ONCE).copied().collect();
+        if turn.is_empty() {
+            turn = self.owed.iter().take(RETRIES_AT_ONCE).copied().collect();
+        }
+        self.retried = turn.last().copied();
+        for place in turn {
             self.settle(place);
             if !self.owed.contains(&place) && self.wanted.at(place).is_some() {
                 let network = place.network();

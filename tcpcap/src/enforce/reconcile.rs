@@ -6,11 +6,14 @@
 
 use std::sync::Arc;
 
-use tcpcap_common::record::Block;
+use tcpcap_common::record::{Block, reason};
 use tcpcap_core::Source;
 use tracing::warn;
 
-use super::{Enforcer, Place, of_prefix, wanted::agrees};
+use super::{
+    Enforcer, LeftOver, Place, of_prefix,
+    wanted::{agrees, is_listed},
+};
 use crate::kernel::Walk;
 
 /// Entries looked at in a piece, on each side: some ten milliseconds at most.
@@ -69,6 +72,9 @@ impl Enforcer {
             return Ok(());
         }
         if self.piece()? {
+            if self.left_over == LeftOver::Goes {
+                self.left_over = LeftOver::None;
+            }
             let drift = std::mem::take(&mut self.cursors.drift);
             if drift > 0 {
                 self.metrics.enforcement.count_drift("xdp", drift);
@@ -129,11 +135,17 @@ impl Enforcer {
     /// Settles those that are not as wanted.
     fn compare(&mut self, found: &[(Place, Block)]) {
         for (place, block) in found {
-            let as_wanted = self.wanted.at(*place).is_some_and(|wanted| agrees(&wanted, block));
-            if !as_wanted && !self.owed.contains(place) {
-                self.settle(*place);
-                self.cursors.drift += 1;
+            let wanted = self.wanted.at(*place);
+            if wanted.is_some_and(|wanted| agrees(&wanted, block)) || self.owed.contains(place) {
+                continue;
             }
+            let left_over = wanted.is_none() && block.reason == reason::FEED && is_listed(block);
+            match self.left_over {
+                LeftOver::Stays if left_over => continue,
+                LeftOver::Goes if left_over => {}
+                _ => self.cursors.drift += 1,
+            }
+            self.settle(*place);
         }
     }
 

@@ -39,6 +39,15 @@ fn a_feeds_bad_lines_are_told_with_their_numbers_and_a_changed_file_is_taken_ove
     sensor.says(&["WARN", "feed drop.txt: its file cannot be read", "its 1 entries from before stay in force"]);
     assert!(!gets_through(&net));
     sensor.stop();
+
+    // Over a restart, too, until there is something to read.
+    let sensor = config.start(&net.sensor);
+    assert!(!gets_through(&net));
+    config.file("drop.txt", "192.0.2.0/30\n");
+    wait_until("the old entry to go", crate::sensor::SOON, || gets_through(&net)).unwrap();
+    let metrics = sensor.metrics("the new entry", |m| m.get("tcpcap_list_entries", &[]) == Some(1.0));
+    assert_eq!(metrics.get("tcpcap_drift_repaired_total", &[("backend", "xdp")]), Some(0.0));
+    sensor.stop();
 }
 
 /// A million networks that cannot be merged, and in the end the one that is given.
