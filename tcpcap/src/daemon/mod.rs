@@ -92,7 +92,7 @@ enum Event {
 
 /// The running daemon. What is pinned stays in force when it is dropped.
 pub struct Daemon {
-    // Detached first.
+    // Where nothing is pinned, dropping takes the programs off: before their maps go.
     interfaces: Interfaces,
     pins: Claimed,
     kernel: Kernel,
