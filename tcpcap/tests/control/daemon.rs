@@ -135,7 +135,7 @@ impl Daemon {
 
     /// As `/metrics` shows it.
     pub(crate) fn metrics(&self) -> String {
-        let (mut registry, mut shown) = (Registry::default(), String::new());
+        let (mut registry, mut shown) = (Registry::with_prefix("tcpcap"), String::new());
         self.counters.register(&mut registry);
         text::encode(&mut shown, &registry).unwrap();
         shown
