@@ -42,7 +42,7 @@ fn killed_at_any_moment_it_opens_clean_and_holds_all_that_was_in_the_file() {
         }
         let (history, restored) = open(&path);
         let there = numbers(&restored);
-        let whole = (there.len() as u32).max(sure);
+        let whole = u32::try_from(there.len()).unwrap().max(sure);
         assert_eq!(there, (1..=whole).collect::<Vec<_>>(), "{sure} were reported after kill {kill}");
         assert_eq!((restored.unreadable, history.stats().degraded), (0, None));
         assert!(findings(&path) >= sure, "{} findings of {sure}", findings(&path));
@@ -82,7 +82,7 @@ fn number(line: &str) -> u32 {
 fn findings(path: &Path) -> u32 {
     let question = Question { limit: usize::MAX, ..Question::default() };
     let rows = Reader::open(path).unwrap().ask(&question).unwrap();
-    rows.iter().filter(|r| matches!(r.what, What::Finding(_))).count() as u32
+    u32::try_from(rows.iter().filter(|r| matches!(r.what, What::Finding(_))).count()).unwrap()
 }
 
 /// This program once more, as the writer below.

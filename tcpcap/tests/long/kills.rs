@@ -131,7 +131,7 @@ fn a_hundred_kills_let_no_blocked_packet_pass_break_no_connection_and_prolong_no
     let ended = thread::scope(|scope| {
         let short = scope.spawn(|| short_blocks(&stage, &stop));
         for _ in 0..KILLS {
-            let moment = Duration::from_millis(random.below(LATEST.as_millis() as u64 + 1));
+            let moment = Duration::from_millis(random.below(u64::try_from(LATEST.as_millis()).unwrap() + 1));
             let start = Instant::now();
             let mut tcpcap = stage.start(binary, &["--block-for", "2s"]);
             // The moment is what is tried here, not something waited for.

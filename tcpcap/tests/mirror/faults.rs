@@ -62,7 +62,7 @@ fn a_hanging_nft_is_killed_with_all_it_started_and_the_mirror_goes_on() {
     assert_eq!(pids.lines().count(), 2);
     for pid in pids.lines() {
         // One that nobody has reaped yet is dead, too.
-        let alive = || text(&Path::new("/proc").join(pid).join("cmdline")) != "";
+        let alive = || !text(&Path::new("/proc").join(pid).join("cmdline")).is_empty();
         wait_until("its end", SOON, || !alive()).unwrap();
     }
     stage.shows("192.0.2.7");

@@ -52,7 +52,7 @@ impl Road {
     /// Whether a segment of this source gets behind our chain.
     fn passes(&self, from: &str, flags: u8) -> bool {
         let before = [PROBE, FOLLOWER].map(|port| self.seen(port));
-        let from = std::net::IpAddr::from(from.parse::<std::net::IpAddr>().unwrap());
+        let from: std::net::IpAddr = from.parse().unwrap();
         let to = |port| match from.is_ipv4() {
             true => SocketAddr::from((SENSOR_V4, port)),
             false => SocketAddr::from((SENSOR_V6, port)),

@@ -9,10 +9,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{TestRun as _, TestRunOptions},
 };
-use tcpcap::kernel::{
-    Blocks, CPU_EVENTS_PER_S, CPU_NEW_SOURCES_PER_S, Kernel, Networks, OwnAddresses, SOURCE_EVENTS_PER_S, Tally,
-    Tuning, Wish,
-};
+use tcpcap::kernel::{Blocks, Kernel, Networks, OwnAddresses, Tally, Tuning, Wish};
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
