@@ -126,9 +126,10 @@ fn three_capabilities_and_no_others_are_enough() {
 fn without_bpffs_it_runs_all_the_same() {
     let net = Direct::build(1).unwrap();
     // A mount namespace of its own, in which /sys/fs/bpf is empty.
+    let run = tcpcap(&net.sensor, &["run", "--iface", CARD]);
     let mut command = net.sensor.command("unshare");
-    command.args(["--mount", "sh", "-c", "mount -t tmpfs none /sys/fs/bpf && exec \"$0\" run --iface card0"]);
-    command.arg(env!("CARGO_BIN_EXE_tcpcap"));
+    command.args(["--mount", "sh", "-c", "mount -t tmpfs none /sys/fs/bpf && exec \"$@\"", "sh"]);
+    command.arg(run.get_program()).args(run.get_args());
     let mut process = Process::spawn("tcpcap", command).unwrap();
     process.wait_for_line(SOON, |l| l.contains("tcpcap ready")).unwrap();
     assert!(process.stop(SOON).unwrap().success());

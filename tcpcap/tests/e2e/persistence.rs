@@ -247,7 +247,7 @@ fn pins_of_a_namespace_that_is_gone_are_not_taken_for_those_of_one_with_the_same
 #[test]
 fn where_nothing_can_be_pinned_it_runs_and_says_that_blocks_end_with_it() {
     let net = Internet::build().unwrap();
-    let run = tcpcap(&net.sensor, &["run", "--iface", CARD, "--state", "/nonexistent"]);
+    let run = tcpcap(&net.sensor, &["run", "--iface", CARD]);
     let mut command = net.sensor.command("unshare");
     command.args(["--mount", "sh", "-c", "mount -o remount,ro,bind /sys/fs/bpf /sys/fs/bpf && exec \"$@\"", "sh"]);
     command.arg(run.get_program()).args(run.get_args());

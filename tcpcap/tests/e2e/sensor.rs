@@ -1,6 +1,15 @@
 //! A running tcpcap.
 
-use std::{ffi::OsStr, path::PathBuf, process::Command, sync::Arc, time::Duration};
+use std::{
+    ffi::OsStr,
+    path::PathBuf,
+    process::Command,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tempfile::TempDir;
 
@@ -17,10 +26,23 @@ pub struct Sensor {
     pub state: Arc<TempDir>,
 }
 
-/// `tcpcap` with arguments, not started.
+/// `tcpcap` with arguments, not started. A daemon that is not told where to keep things keeps them to itself: what it has
+/// on this machine is no test's.
 pub fn tcpcap<A: AsRef<OsStr>>(namespace: &Namespace, args: &[A]) -> Command {
+    static COUNT: AtomicU32 = AtomicU32::new(0);
     let mut command = namespace.command(env!("CARGO_BIN_EXE_tcpcap"));
     command.args(args).env_remove("INTERFACE_NAME").env_remove("PUBLIC_IP").env_remove("RUST_LOG");
+    let is_told = |flag: &str| args.iter().any(|arg| arg.as_ref() == flag);
+    if is_told("run") {
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let own = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("daemon-{}-{number}", std::process::id()));
+        if !is_told("--state") {
+            command.arg("--state").arg(&own);
+        }
+        if !is_told("--socket") {
+            command.arg("--socket").arg(own.join("tcpcap.sock"));
+        }
+    }
     command
 }
 
