@@ -3,7 +3,6 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     future, io,
-    net::IpAddr,
     sync::Arc,
     time::Duration,
 };
@@ -211,13 +210,9 @@ impl Denying {
 /// networks and the other addresses pass through holes in whatever holds them.
 fn never_blocked(protected: &Protected) -> Vec<(IpNet, String)> {
     let own = protected.own_networks().iter().map(|network| (*network, format!("{network} is this host's own")));
-    let addresses = protected.iter().filter(|(ip, why)| why.keeps_lists_out() && !is_local(ip));
+    // No list may name the loopback anyway.
+    let addresses = protected.iter().filter(|(ip, why)| why.keeps_lists_out() && !ip.is_loopback());
     own.chain(addresses.map(|(ip, why)| (IpNet::from(ip), why.to_string()))).collect()
-}
-
-/// No list may name them anyway.
-fn is_local(ip: &IpAddr) -> bool {
-    ip.is_loopback()
 }
 
 /// Says which entries are not blocked, and why.

@@ -232,7 +232,7 @@ impl Enforcer {
         for _ in 0..STEPS_AT_ONCE {
             match diff.next() {
                 Some(step) => {
-                    let place = step.denied.source.map_or(Place::Network(step.denied.network), Place::Source);
+                    let place = Place::from(&step.denied);
                     // What a feed alone wants is not in the mirror, and a million notes of that would be too many.
                     if matches!(step.denied.why, Why::Feed(_)) && !self.mirrors_feeds() {
                         self.bring_about(place);
@@ -309,7 +309,7 @@ impl Enforcer {
         }
         if config.include_feeds {
             first.extend(self.wanted.plan().iter().map(|denied| {
-                let place = denied.source.map_or(Place::Network(denied.network), Place::Source);
+                let place = Place::from(&denied);
                 change(place, self.wanted.at(place).as_ref(), &config)
             }));
         }

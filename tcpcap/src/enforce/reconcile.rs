@@ -120,7 +120,7 @@ impl Enforcer {
                 let plan = Arc::clone(self.wanted.plan());
                 let to = plan.len().min(from + PIECE);
                 for denied in plan.range(from..to) {
-                    self.ensure(denied.source.map_or(Place::Network(denied.network), Place::Source));
+                    self.ensure(Place::from(&denied));
                 }
                 if to < plan.len() {
                     Stage::Planned(to)

@@ -16,7 +16,11 @@ use tcpcap_common::{
 };
 use tcpcap_core::{IPV6_PREFIX_LEN, Source, Time};
 
-use crate::{block, lists::Plan, translate};
+use crate::{
+    block,
+    lists::{Denied, Plan},
+    translate,
+};
 
 /// Where an entry stands in the kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -45,6 +49,12 @@ impl Place {
             Self::Source(source) => source.network(),
             Self::Network(network) => network,
         }
+    }
+}
+
+impl From<&Denied> for Place {
+    fn from(denied: &Denied) -> Self {
+        denied.source.map_or(Self::Network(denied.network), Self::Source)
     }
 }
 

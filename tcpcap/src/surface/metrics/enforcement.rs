@@ -6,7 +6,7 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::OutcomeLabels;
+use super::{OutcomeLabels, ReasonLabels};
 use crate::{history, mirror};
 
 /// Where blocks are written to.
@@ -28,12 +28,6 @@ struct BackendLabels {
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 struct PartLabels {
     part: &'static str,
-}
-
-/// Why something is in no file.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct LossLabels {
-    reason: &'static str,
 }
 
 /// The handles.
@@ -66,7 +60,7 @@ pub struct Enforcement {
     /// Addresses that are never blocked, found on this host.
     pub never_block: Gauge,
     history: Family<OutcomeLabels, Counter>,
-    history_lost: Family<LossLabels, Counter>,
+    history_lost: Family<ReasonLabels, Counter>,
     /// Writes of the history that failed.
     pub history_errors: Counter,
     /// Bytes of the history's file.
@@ -148,7 +142,7 @@ impl Enforcement {
         }
         let history::Lost { queue, disk, entries, .. } = stats.lost;
         for (reason, n) in [("queue", queue), ("disk", disk), ("entries", entries)] {
-            super::set(&self.history_lost.get_or_create(&LossLabels { reason }), n);
+            super::set(&self.history_lost.get_or_create(&ReasonLabels { reason }), n);
         }
         super::set(&self.history_errors, stats.errors);
         self.history_bytes.set(gauge(usize::try_from(stats.bytes).unwrap_or(usize::MAX)));

@@ -33,7 +33,7 @@ pub struct OutcomeLabels {
     outcome: &'static str,
 }
 
-/// Why a source or network is blocked.
+/// Why: a source is blocked, an entry of the history lost.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub struct ReasonLabels {
     reason: &'static str,
