@@ -107,6 +107,19 @@ impl Engine {
         self.policy.forget(source)
     }
 
+    /// What the detector knows of a source, if it remembers it. What led to the latest finding is not part of it: from
+    /// there the count begins anew.
+    #[must_use]
+    pub fn known(&self, source: Source) -> Option<detect::Known> {
+        self.detector.known(source)
+    }
+
+    /// What the policy remembers of a source, and what its next block would be like.
+    #[must_use]
+    pub fn prospect(&self, source: Source, now: Time) -> decide::Prospect {
+        self.policy.prospect(source, now)
+    }
+
     /// Changes what it was made from; what it has seen and decided stays. The bound on sources stays, too.
     pub fn configure(&mut self, config: &Config) {
         self.detector.configure(config.thresholds);

@@ -18,6 +18,7 @@ pub mod mirror;
 pub mod network;
 pub mod protect;
 pub mod replay;
+pub mod serving;
 pub mod settings;
 pub mod surface;
 pub mod translate;

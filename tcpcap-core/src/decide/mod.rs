@@ -11,7 +11,7 @@ mod protected;
 
 use std::{fmt, time::Duration};
 
-pub use policy::Policy;
+pub use policy::{Policy, Prospect};
 pub use protected::{Protected, Protection};
 
 use crate::{Time, time::Readable};

@@ -23,6 +23,19 @@ struct Entry {
     times: u32,
 }
 
+/// What may become of a source.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Prospect {
+    /// How often in a row it has been blocked; 0: as far as is remembered, never.
+    pub times: u32,
+    /// When its present block ends.
+    pub blocked_until: Option<Time>,
+    /// When it stops to count as a repeater, if nothing more is found; none where it is none.
+    pub forgotten_at: Option<Time>,
+    /// How long its next block would last, at least.
+    pub next: Duration,
+}
+
 /// Decides, and remembers what it decided.
 #[derive(Debug)]
 pub struct Policy {
@@ -123,6 +136,20 @@ impl Policy {
         let blocked = self.entries.get(&source).is_some_and(|e| e.blocked);
         self.drop(source);
         blocked
+    }
+
+    /// What is remembered of a source, and what its next block would be like.
+    #[must_use]
+    pub fn prospect(&self, source: Source, now: Time) -> Prospect {
+        let entry = self.entries.get(&source).filter(|entry| entry.blocked || entry.ends > now);
+        let blocked_until = entry.filter(|e| e.blocked && e.ends > now).map(|e| e.ends);
+        let times = entry.map_or(0, |e| e.times);
+        Prospect {
+            times,
+            blocked_until,
+            forgotten_at: entry.map(|e| if e.blocked { e.ends + REPEATER_MEMORY } else { e.ends }),
+            next: self.ttl(times.saturating_add(1)),
+        }
     }
 
     /// Changes what it was made with; what it has decided stays.
@@ -276,6 +303,25 @@ mod tests {
             })
             .collect();
         assert_eq!(ttls, [600, 1200, 2400, 4800, 9600, 19_200, 38_400, 76_800, 86_400, 86_400]);
+    }
+
+    #[test]
+    fn the_prospect_of_a_source_is_what_then_happens() {
+        let mut policy = policy();
+        let prospect = |policy: &Policy, secs| policy.prospect(source(1), Time::from_secs(secs));
+        let stranger = Prospect { times: 0, blocked_until: None, forgotten_at: None, next: FIRST_TTL };
+        assert_eq!(prospect(&policy, 0), stranger);
+        decide(&mut policy, 1, 0);
+        let day = REPEATER_MEMORY.as_secs();
+        let (until, forgotten_at) = (Time::from_secs(600), Some(Time::from_secs(600 + day)));
+        let blocked = Prospect { times: 1, blocked_until: Some(until), forgotten_at, next: FIRST_TTL * 2 };
+        assert_eq!(prospect(&policy, 599), blocked);
+        policy.expire(until);
+        let repeater = Prospect { blocked_until: None, ..blocked };
+        assert_eq!(prospect(&policy, 600), repeater);
+        assert_eq!(decide(&mut policy, 1, 700).ttl, repeater.next);
+        policy.expire(Time::from_secs(700 + 1200));
+        assert_eq!(prospect(&policy, 700 + 1200 + day), stranger);
     }
 
     #[test]

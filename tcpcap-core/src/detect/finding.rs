@@ -104,6 +104,18 @@ pub enum Standing {
     Established,
 }
 
+impl Standing {
+    /// The name used in output.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unverified => "unverified",
+            Self::Verified => "verified",
+            Self::Established => "established",
+        }
+    }
+}
+
 /// The tool that made a source's attempts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Fingerprint {

@@ -8,6 +8,7 @@ pub mod brute_force;
 pub mod fan_out;
 mod finding;
 pub mod flood;
+mod known;
 mod pairs;
 pub mod port_scan;
 mod preset;
@@ -20,6 +21,7 @@ mod table;
 use std::{collections::BTreeSet, time::Duration};
 
 pub use finding::{Finding, Fingerprint, Rule, SAMPLE, Standing};
+pub use known::Known;
 pub use preset::{Preset, Thresholds};
 
 use crate::{Sighting, SightingKind, Source, Time};
@@ -182,6 +184,13 @@ impl Detector {
         if let Some(at) = self.table.forget(source).and_then(|record| record.check_at) {
             self.checks.remove(&(at, source));
         }
+    }
+
+    /// What is known of a source, if it is remembered.
+    #[must_use]
+    pub fn known(&self, source: Source) -> Option<Known> {
+        let memory = self.memory();
+        self.table.peek(source).map(|record| Known::of(record, self.now, memory.open))
     }
 
     /// Goes on with other thresholds. What is known stays.

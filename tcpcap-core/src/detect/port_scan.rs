@@ -175,7 +175,7 @@ fn is_sweep<'a>(pairs: impl Iterator<Item = &'a Pair> + Clone) -> bool {
 }
 
 /// The tool that nearly all of the pairs are of.
-fn fingerprint<'a>(pairs: &(impl Iterator<Item = &'a Pair> + Clone)) -> Option<Fingerprint> {
+pub(super) fn fingerprint<'a>(pairs: &(impl Iterator<Item = &'a Pair> + Clone)) -> Option<Fingerprint> {
     let all = pairs.clone().count();
     let (tool, marked) = Tool::ALL
         .into_iter()

@@ -37,6 +37,10 @@ impl Table {
         self.index.get(&source).map(|&i| &mut self.slots[i].1)
     }
 
+    pub(super) fn peek(&self, source: Source) -> Option<&Record> {
+        self.index.get(&source).map(|&i| &self.slots[i].1)
+    }
+
     /// Whether more than half of the room is taken.
     pub(super) fn is_half_full(&self) -> bool {
         self.slots.len() > self.max / 2

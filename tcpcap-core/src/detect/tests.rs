@@ -169,3 +169,22 @@ fn timers_do_not_outlive_their_sources() {
     advance(&mut d, 100_000_000);
     assert!(d.checks.is_empty());
 }
+
+#[test]
+fn what_is_known_of_a_source_is_what_it_did_and_a_finding_begins_it_anew() {
+    let mut d = balanced(100);
+    let known = |d: &Detector| d.known(crate::Source(source(1)));
+    assert_eq!(known(&d), None);
+    for port in [80, 443, 80] {
+        attempt(&mut d, 10, 1, port);
+    }
+    sight(&mut d, 20, 1, 80, SightingKind::Completion { unanswered: false });
+    let seen = known(&d).unwrap();
+    assert_eq!((seen.attempts, seen.completions, seen.pairs, seen.incomplete), (3, 1, 2, 1));
+    assert_eq!((seen.ports, seen.hosts, seen.some_ports.as_slice()), (2, 1, [80, 443].as_slice()));
+    assert_eq!(seen.last_seen, Time::ZERO + Duration::from_millis(20));
+    assert!((1000..1100).any(|port| !attempt(&mut d, 30_000, 1, port).is_empty()));
+    let after = known(&d).unwrap();
+    assert_eq!(after.pairs, 0);
+    assert!(after.quiet_until > Time::from_secs(30) && after.attempts > 30, "{after:?}");
+}

@@ -11,13 +11,18 @@ use tokio::sync::mpsc;
 use tracing::{info, warn};
 
 use crate::{
-    control::{self, Request, socket::Socket},
+    control::{
+        api::{Door, Patience},
+        server::{Counters, Limits, Server, WAITING},
+        socket::{self, Socket},
+    },
     daemon::{self, Daemon},
     failure::Failure,
+    history::history_in,
     host,
     settings::{RunArgs, Settings},
     surface::{
-        http::{self, Health, Server, Shown},
+        http::{self, Shown},
         log::Log,
         metrics::Metrics,
     },
@@ -43,12 +48,20 @@ async fn serve(args: RunArgs, settings: Settings, log: Log) -> Result<(), Failur
     // First: whoever is second is told who is first.
     let pins = daemon::claim()?;
     let listener = http::listen(settings.listen)?;
-    let shown = Shown { metrics: Arc::new(Metrics::default()), health: Arc::new(Health::default()) };
-    let (orders, requests) = mpsc::channel(control::server::WAITING);
-    let control = listen_for_orders(&settings, orders, &shown.metrics).await?;
+    let shown = Shown::default();
+    let (orders, requests) = mpsc::channel(WAITING);
+    let door = |patience, counters: &Counters| {
+        let history = Some(history_in(&settings.state));
+        Door::new(orders.clone(), Arc::clone(&shown.hub), history, patience, counters.clone())
+    };
+    let control = door(Patience::CONTROL, &shown.metrics.control);
+    let http = door(Patience::HTTP, &shown.metrics.http);
+    // What is left of it are the doors, which go with their servers.
+    drop(orders);
+    let control = listen_for_orders(&settings, control, &shown.metrics).await?;
     let listen = settings.listen;
     let mut daemon = Daemon::start(args, settings, shown.clone(), pins, requests, log).await?;
-    let server = Server::start(listener, shown)
+    let server = http::serve(listener, shown, http, Vec::new())
         .map_err(|e| Failure::failed(format!("cannot start the HTTP server: {e}"), "raise the limit of threads"))?;
     info!("tcpcap ready: {daemon}; metrics on http://{listen}/metrics");
     // After the other threads have been started: they have time.
@@ -65,12 +78,8 @@ async fn serve(args: RunArgs, settings: Settings, log: Log) -> Result<(), Failur
 }
 
 /// Opens the control socket. Without it tcpcap runs on its own.
-async fn listen_for_orders(
-    settings: &Settings,
-    orders: mpsc::Sender<Request>,
-    metrics: &Metrics,
-) -> Result<Option<control::server::Server>, Failure> {
-    let bound = match control::socket::listen(&settings.socket).await? {
+async fn listen_for_orders(settings: &Settings, door: Door, metrics: &Metrics) -> Result<Option<Server>, Failure> {
+    let bound = match socket::listen(&settings.socket).await? {
         Socket::Open(bound) => bound,
         Socket::Unavailable(why) => {
             metrics.enforcement.set_healthy("control", false);
@@ -79,7 +88,7 @@ async fn listen_for_orders(
         }
     };
     metrics.enforcement.set_healthy("control", true);
-    control::server::Server::start(bound, orders, control::server::Limits::default(), metrics.control.clone())
+    Server::start(bound, door, Limits::default())
         .map(Some)
         .map_err(|e| Failure::failed(format!("cannot serve the control socket: {e}"), "raise the limit of threads"))
 }

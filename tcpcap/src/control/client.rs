@@ -2,6 +2,7 @@
 
 use std::{
     io::{self, ErrorKind},
+    net::IpAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -18,7 +19,7 @@ use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
 use tokio::{net::UnixStream, time::timeout};
 
-use super::{BlockShown, Command, Refused, Status, socket::GROUP};
+use super::{BlockShown, Command, Refused, SourceShown, Status, Story, Timeline, socket::GROUP, stream::Happened};
 use crate::failure::Failure;
 
 /// How long a command may take. The daemon's end gives up first, and says why.
@@ -60,6 +61,38 @@ impl Client {
     /// As [`Client::status`].
     pub fn blocks(&self) -> Result<Vec<BlockShown>, Failure> {
         self.ask(&Command::List)
+    }
+
+    /// Who is knocking, those with the most attempts first.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub fn sources(&self) -> Result<Vec<SourceShown>, Failure> {
+        self.ask(&Command::Sources)
+    }
+
+    /// What happened over time.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub fn timeline(&self) -> Result<Timeline, Failure> {
+        self.ask(&Command::Timeline)
+    }
+
+    /// The latest findings, the newest first.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub fn findings(&self) -> Result<Vec<Happened>, Failure> {
+        self.ask(&Command::Findings)
+    }
+
+    /// The story of an address.
+    ///
+    /// # Errors
+    /// As [`Client::status`].
+    pub fn explain(&self, address: IpAddr) -> Result<Story, Failure> {
+        self.ask(&Command::Explain { address })
     }
 
     /// Has something done that is answered with a sentence, and returns it.
@@ -131,6 +164,10 @@ fn request(command: &Command) -> (Method, String, Option<Value>) {
     match command {
         Command::Status => (Method::GET, "status".to_owned(), None),
         Command::List => (Method::GET, "blocks".to_owned(), None),
+        Command::Sources => (Method::GET, "sources".to_owned(), None),
+        Command::Explain { address } => (Method::GET, format!("explain/{address}"), None),
+        Command::Timeline => (Method::GET, "timeline".to_owned(), None),
+        Command::Findings => (Method::GET, "findings".to_owned(), None),
         Command::Block { network, lasts, note } => {
             let body = json!({ "network": network, "lasts": lasts.map(|lasts| lasts.as_secs()), "note": note });
             (Method::POST, "blocks".to_owned(), Some(body))

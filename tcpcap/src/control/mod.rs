@@ -2,23 +2,30 @@
 //!
 //! A command enters the daemon's one loop and is answered by it; nobody else changes blocks, lists or modes.
 
+pub mod api;
 pub mod client;
 mod limits;
-mod routes;
+mod seen;
 pub mod server;
 pub mod socket;
 mod status;
+pub mod stream;
+mod timeline;
 mod wording;
 
 pub use limits::{LONGEST, LONGEST_NOTE, check_lasts, check_note};
+pub use seen::{Next, Now, SourceShown, Story};
 pub use status::{BlockShown, Counts, FeedShown, InterfaceShown, PartShown, ProtectedShown, Status};
+pub use timeline::{Sample, Timeline};
 pub(crate) use wording::{Named, readable};
 
-use std::time::Duration;
+use std::{net::IpAddr, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+
+use stream::Happened;
 
 /// What an operator can ask for.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +35,17 @@ pub enum Command {
     Status,
     /// The blocks that are on: automatic ones and operators', and single entries of feeds only if asked for one by one.
     List,
+    /// Who is knocking?
+    Sources,
+    /// What is it about this address?
+    Explain {
+        /// Which.
+        address: IpAddr,
+    },
+    /// What happened over time?
+    Timeline,
+    /// What did rules find of late?
+    Findings,
     /// Block a source or network.
     Block {
         /// Whom.
@@ -67,6 +85,22 @@ pub enum Command {
     Reload,
 }
 
+impl Command {
+    /// Whether it changes nothing.
+    #[must_use]
+    pub const fn only_looks(&self) -> bool {
+        match self {
+            Self::Status | Self::List | Self::Sources | Self::Explain { .. } | Self::Timeline | Self::Findings => true,
+            Self::Block { .. }
+            | Self::Unblock { .. }
+            | Self::Allow { .. }
+            | Self::Disallow { .. }
+            | Self::Mode { .. }
+            | Self::Reload => false,
+        }
+    }
+}
+
 /// What the daemon answers.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(untagged)]
@@ -75,6 +109,14 @@ pub enum Reply {
     Status(Box<Status>),
     /// To [`Command::List`].
     Blocks(Vec<BlockShown>),
+    /// To [`Command::Sources`], those with the most attempts first.
+    Sources(Vec<SourceShown>),
+    /// To [`Command::Explain`], without the past, which the history tells.
+    Story(Box<Story>),
+    /// To [`Command::Timeline`].
+    Timeline(Timeline),
+    /// To [`Command::Findings`], the newest first.
+    Findings(Vec<Arc<Happened>>),
     /// To everything else: what has been done, as a sentence.
     Done {
         /// The sentence.

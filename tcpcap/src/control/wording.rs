@@ -12,7 +12,9 @@ impl Command {
     #[must_use]
     pub fn done(&self) -> String {
         match self {
-            Self::Status | Self::List => String::new(),
+            Self::Status | Self::List | Self::Sources | Self::Explain { .. } | Self::Timeline | Self::Findings => {
+                String::new()
+            }
             Self::Block { network, lasts: Some(lasts), .. } => {
                 format!("Blocked {} for {}", Named(network), Readable(*lasts))
             }

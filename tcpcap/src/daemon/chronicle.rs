@@ -1,16 +1,23 @@
 //! What the daemon tells the history. Where there is none it tells nobody, and nothing else changes.
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 
 use ipnet::IpNet;
 use tcpcap_common::record;
 use tcpcap_core::{Outcome, Time, Verdict, decide};
 use tracing::warn;
 
+use super::explain::wall;
 use crate::{
     block::{Block, Why},
-    control::PartShown,
-    history::{AllowedEntry, Change, Command, Drops, Entry, History, HostClock, Limits, Repeater, Restored, Who},
+    control::{
+        PartShown,
+        stream::{Happened, Hub, Told},
+    },
+    history::{
+        AllowedEntry, Change, Command, Drops, Entry, FoundRow, History, HostClock, Limits, Repeater, Restored, What,
+        Who, history_in,
+    },
     host,
     surface::metrics::Enforcement,
     translate,
@@ -19,32 +26,62 @@ use crate::{
 /// How long an operator waits for a command to be on disk.
 const COMMAND_WITHIN: Duration = Duration::from_secs(1);
 
+/// Findings that are kept in memory, for those who look at what goes on now.
+const FINDINGS: usize = 500;
+
 /// The history, or why there is none.
 pub(super) struct Chronicle {
     history: Result<Arc<History>, String>,
+    hub: Arc<Hub>,
+    /// The latest findings, the newest first, whether there is a history or not.
+    findings: VecDeque<Arc<Happened>>,
 }
 
 impl Chronicle {
     /// Opens the history, and tells what it holds that still counts. Without it the daemon goes on.
-    pub(super) fn open(directory: &Path) -> (Self, Restored) {
-        let path = directory.join("history.db");
-        match History::open(&path, Limits::default(), Arc::new(HostClock)) {
-            Ok((history, restored)) => (Self { history: Ok(Arc::new(history)) }, restored),
+    pub(super) fn open(directory: &Path, hub: Arc<Hub>) -> (Self, Restored) {
+        let (history, restored) = match History::open(&history_in(directory), Limits::default(), Arc::new(HostClock)) {
+            Ok((history, restored)) => (Ok(Arc::new(history)), restored),
             Err(problem) => {
                 warn!(event = "history", "there is no history: {}; {}", problem.cause, problem.remedy);
-                (Self { history: Err(problem.cause) }, Restored::default())
+                (Err(problem.cause), Restored::default())
             }
-        }
+        };
+        (Self { history, hub, findings: VecDeque::new() }, restored)
     }
 
     fn record(&self, entry: Entry) {
+        self.hub.try_tell(|| {
+            let (time, what) = What::of(&entry, &HostClock)?;
+            Some(Happened { time, what: Told::Kept(what) })
+        });
+        self.keep(entry);
+    }
+
+    fn keep(&self, entry: Entry) {
         if let Ok(history) = &self.history {
             history.record(entry);
         }
     }
 
+    /// The latest findings, the newest first.
+    pub(super) fn findings(&self) -> impl Iterator<Item = &Arc<Happened>> {
+        self.findings.iter()
+    }
+
+    fn found(&mut self, verdict: Verdict) {
+        let what = Told::Kept(What::Finding(FoundRow::of(&verdict)));
+        let happened = Arc::new(Happened { time: wall(verdict.finding.time), what });
+        if self.findings.len() == FINDINGS {
+            self.findings.pop_back();
+        }
+        self.findings.push_front(Arc::clone(&happened));
+        self.hub.pass_on(happened);
+        self.keep(Entry::Verdict(verdict));
+    }
+
     /// A rule fired.
-    pub(super) fn verdict(&self, verdict: Verdict) {
+    pub(super) fn verdict(&mut self, verdict: Verdict) {
         if let Some((source, entry)) = translate::block(&verdict)
             && !matches!(verdict.decision.outcome, Outcome::Observe { .. })
             && let Some(block) = translate::block_of(source.network(), &entry)
@@ -55,10 +92,10 @@ impl Chronicle {
             };
             let at = verdict.finding.time;
             self.repeater(&block);
-            self.record(Entry::Verdict(verdict));
+            self.found(verdict);
             self.record(Entry::Block { block, change, at });
         } else {
-            self.record(Entry::Verdict(verdict));
+            self.found(verdict);
         }
     }
 

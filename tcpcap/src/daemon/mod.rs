@@ -2,9 +2,12 @@
 
 mod chronicle;
 mod denying;
+mod explain;
 mod follow;
+mod live;
 mod operator;
 mod poll;
+mod pulse;
 mod reload;
 mod show;
 mod start;
@@ -12,6 +15,7 @@ mod start;
 use std::{
     collections::{BTreeSet, VecDeque},
     future,
+    net::SocketAddr,
     sync::Arc,
     time::Duration,
 };
@@ -27,7 +31,10 @@ use tokio::{
 use tracing::info;
 
 use crate::{
-    control::Request,
+    control::{
+        Request,
+        stream::{Happened, Hub, Passing, Told},
+    },
     enforce::{Allowed, Enforcer},
     failure::Failure,
     host,
@@ -46,6 +53,8 @@ use crate::{
 };
 use chronicle::Chronicle;
 use denying::{Denying, Heard};
+use live::Live;
+use pulse::Pulse;
 pub(crate) use start::already_running;
 pub use start::{Claimed, claim};
 
@@ -112,6 +121,9 @@ pub struct Daemon {
     discovery: Discovery,
     denying: Denying,
     chronicle: Chronicle,
+    hub: Arc<Hub>,
+    live: Live,
+    pulse: Pulse,
     watch: Watch,
     network: Network,
     requests: mpsc::Receiver<Request>,
@@ -212,7 +224,13 @@ impl Daemon {
                     break;
                 }
                 let some = self.to_log.len().min(LINES_AT_ONCE);
-                self.to_log.drain(..some).for_each(|event| tell::connection(&event));
+                let hub = self.hub.wants_connections().then(|| Arc::clone(&self.hub));
+                for event in self.to_log.drain(..some) {
+                    tell::connection(&event);
+                    if let Some(hub) = &hub {
+                        hub.tell(|| connection(&event));
+                    }
+                }
             }
         }
         self.report();
@@ -270,9 +288,9 @@ impl Daemon {
             self.metrics.count_finding(finding.rule.name(), finding.window);
             self.metrics.count_decision(decision.outcome.name());
             tell::verdict(&verdict);
-            if let Outcome::Block { .. } = decision.outcome {
-                self.metrics.processed_blocks.inc();
-            }
+            let blocked = matches!(decision.outcome, Outcome::Block { .. });
+            self.metrics.processed_blocks.inc_by(u64::from(blocked));
+            self.pulse.count(blocked);
             self.chronicle.verdict(verdict);
         }
     }
@@ -305,5 +323,15 @@ impl Daemon {
                 host::now(),
             );
         }
+    }
+}
+
+/// A new connection, for listeners.
+fn connection(event: &record::Event) -> Happened {
+    let from = SocketAddr::new(event.from.to_ip(), event.from_port);
+    let to = SocketAddr::new(event.to.to_ip(), event.to_port);
+    Happened {
+        time: explain::wall(Time::from_nanos(event.time)),
+        what: Told::Passing(Passing::Connection { from, to }),
     }
 }

@@ -23,9 +23,9 @@ impl Daemon {
     /// Carries a command out, writes it down, and answers.
     pub(super) fn obey(&mut self, request: Request) {
         let Request { command, who, answer } = request;
-        let (verb, about) = (verb(&command), subject(&command));
+        let (verb, about, only_looks) = (verb(&command), subject(&command), command.only_looks());
         let result = self.carry_out(command);
-        if !matches!(verb, "status" | "list") {
+        if !only_looks {
             let came_of_it = match &result {
                 Ok(Reply::Done { done }) => done.clone(),
                 Ok(_) => "done".to_owned(),
@@ -44,6 +44,10 @@ impl Daemon {
         let done = match command {
             Command::Status => return Ok(Reply::Status(Box::new(self.status()))),
             Command::List => return Ok(Reply::Blocks(self.blocks())),
+            Command::Sources => return Ok(Reply::Sources(self.sources_shown())),
+            Command::Explain { address } => return Ok(Reply::Story(Box::new(self.story(address)))),
+            Command::Timeline => return Ok(Reply::Timeline(self.pulse.timeline())),
+            Command::Findings => return Ok(Reply::Findings(self.chronicle.findings().cloned().collect())),
             Command::Block { network, lasts, note } => {
                 self.block(plain(network), lasts, note)?;
                 if self.settings.judging.observe { done + "; observe mode drops nothing" } else { done }
@@ -209,6 +213,10 @@ fn verb(command: &Command) -> &'static str {
     match command {
         Command::Status => "status",
         Command::List => "list",
+        Command::Sources => "sources",
+        Command::Explain { .. } => "explain",
+        Command::Timeline => "timeline",
+        Command::Findings => "findings",
         Command::Block { .. } => "block",
         Command::Unblock { .. } => "unblock",
         Command::Allow { .. } => "allow",
@@ -224,6 +232,13 @@ fn subject(command: &Command) -> Option<IpNet> {
         | Command::Unblock { network }
         | Command::Allow { network }
         | Command::Disallow { network } => Some(*network),
-        Command::Status | Command::List | Command::Mode { .. } | Command::Reload => None,
+        Command::Status
+        | Command::List
+        | Command::Sources
+        | Command::Explain { .. }
+        | Command::Timeline
+        | Command::Findings
+        | Command::Mode { .. }
+        | Command::Reload => None,
     }
 }

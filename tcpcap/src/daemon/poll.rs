@@ -3,8 +3,11 @@
 use tcpcap_common::{Addr, record};
 use tracing::{error, warn};
 
-use super::Daemon;
+use std::time::SystemTime;
+
+use super::{Daemon, POLL_INTERVAL};
 use crate::{
+    control::stream::{Happened, Passing, Told},
     host,
     surface::{metrics, tell},
 };
@@ -12,19 +15,33 @@ use crate::{
 /// Pieces of the kernel's lists that are compared at once: a whole round where there are few entries.
 const PIECES_PER_POLL: usize = 5;
 
+/// What lies between two polls, whole seconds.
+#[allow(clippy::cast_possible_truncation, reason = "it is a second")]
+const SPAN_S: u32 = POLL_INTERVAL.as_secs() as u32;
+
 impl Daemon {
     /// Reads the kernel's counters and records, and tries again what failed.
     pub(super) fn poll(&mut self) {
         let start = std::time::Instant::now();
         let mut problem = None;
         match self.tally.read() {
-            Ok(tally) => self.metrics.take_tally(&tally),
+            Ok(tally) => {
+                self.metrics.take_tally(&tally);
+                let (automatic, _) = self.enforcer.wanted().counts();
+                if let Some(sample) = self.pulse.take(SystemTime::now(), SPAN_S, &tally, automatic) {
+                    let what = Told::Passing(Passing::Pulse(sample));
+                    self.hub.tell(|| Happened { time: SystemTime::now(), what });
+                }
+            }
             Err(e) => problem = Some(e.to_string()),
         }
         let mut over_budget = 0i64;
-        let walked = self.sources.walk(|_: Addr, record: record::Source| {
+        let mut look = self.live.look(host::now());
+        let walked = self.sources.walk(|address: Addr, record: record::Source| {
+            look.see(address, &record);
             over_budget += i64::from(record.events_withheld > 0);
         });
+        self.live.take(look);
         match walked {
             Ok(n) => {
                 self.metrics.source_records.set(i64::try_from(n).unwrap_or(i64::MAX));

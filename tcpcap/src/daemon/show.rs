@@ -64,7 +64,7 @@ impl Daemon {
         shown
     }
 
-    fn block_shown(&self, place: Place) -> Option<BlockShown> {
+    pub(super) fn block_shown(&self, place: Place) -> Option<BlockShown> {
         let wanted = self.enforcer.wanted().at(place)?;
         let block = translate::block_of(place.network(), &wanted)?;
         // The kernel does not know an operator's words.

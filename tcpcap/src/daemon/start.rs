@@ -23,6 +23,8 @@ use super::{
     chronicle::{self, Chronicle},
     denying::{self, Denying},
     follow::allowed_networks,
+    live::Live,
+    pulse::Pulse,
 };
 use crate::{
     block::Block,
@@ -185,7 +187,7 @@ impl Daemon {
                 )
             }
         };
-        let (chronicle, restored) = Chronicle::open(&settings.state);
+        let (chronicle, restored) = Chronicle::open(&settings.state, Arc::clone(&shown.hub));
         let mut own_networks = tables.own_networks;
         make(&mut own_networks, &settings.own)?;
         let allowed = Allowed::new(tables.allowed).map_err(unreadable("allow list"))?;
@@ -212,6 +214,9 @@ impl Daemon {
             discovery,
             denying,
             chronicle,
+            hub: shown.hub,
+            live: Live::default(),
+            pulse: Pulse::default(),
             watch,
             network,
             requests,

@@ -124,6 +124,32 @@ fn span(millis: i64) -> Duration {
     Duration::from_millis(u64::try_from(millis).unwrap_or(0))
 }
 
+/// A wall-clock time as people and machines read it: `2025-11-24T16:00:00.123Z`.
+#[must_use]
+pub fn shown(time: SystemTime) -> String {
+    rfc3339(to_millis(time))
+}
+
+/// A wall-clock time as text, such as `2025-11-24T16:00:00.123Z`, for serde.
+pub mod text {
+    use std::time::SystemTime;
+
+    use serde::{Deserialize, Deserializer, Serializer, de};
+
+    /// # Errors
+    /// Those of the serializer.
+    pub fn serialize<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&super::shown(*time))
+    }
+
+    /// # Errors
+    /// It is no such text.
+    pub fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<SystemTime, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        humantime::parse_rfc3339(&text).map_err(|e| de::Error::custom(format!("`{text}` is no time: {e}")))
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -19,13 +19,17 @@ mod stats;
 mod tests;
 mod writer;
 
-use std::{path::Path, sync::Arc, time::Duration};
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 
 pub use clock::{Clock, HostClock};
 pub use entry::{AllowedEntry, Change, Command, Drops, Entry, Repeater, Who};
 pub use problem::{Degraded, Problem};
 pub use query::{Question, Reader};
-pub use row::{Row, What};
+pub use row::{BlockRow, CommandRow, FoundRow, Row, What};
 pub use stats::{Lost, Stats};
 
 use crate::block::Block;
@@ -33,6 +37,12 @@ use clock::{Moment, Since};
 use present::Present;
 use queue::Shared;
 use writer::Writer;
+
+/// The history's file in the directory where state is kept.
+#[must_use]
+pub fn history_in(directory: &Path) -> PathBuf {
+    directory.join("history.db")
+}
 
 /// How long the end of the history may take: what it still has to write is a fraction of a second's work, unless the
 /// disk fails.

@@ -6,12 +6,12 @@ use std::{
 };
 
 use ipnet::IpNet;
-use serde::{Deserialize, Serialize, Serializer};
-use tcpcap_core::{Standing, Time, Verdict};
+use serde::{Deserialize, Serialize};
+use tcpcap_core::{Time, Verdict};
 
 use super::{
-    clock::{Moment, from_millis, rfc3339, to_millis},
-    entry::{Change, Command, Drops},
+    clock::{Clock, Moment, from_millis, rfc3339},
+    entry::{Change, Command, Drops, Entry},
 };
 use crate::block::{Block, Why};
 
@@ -19,12 +19,12 @@ use crate::block::{Block, Why};
 const TEXT: usize = 1000;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Row {
     /// Its number; later ones have higher numbers.
     pub id: i64,
     /// When, by the wall clock.
-    #[serde(serialize_with = "readable")]
+    #[serde(with = "super::clock::text")]
     pub time: SystemTime,
     /// What.
     #[serde(flatten)]
@@ -32,7 +32,7 @@ pub struct Row {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum What {
     /// A rule fired.
@@ -175,10 +175,33 @@ impl Line {
     }
 
     pub(super) fn verdict(verdict: &Verdict, now: Moment) -> Option<Self> {
-        let Verdict { finding, decision } = verdict;
+        let finding = &verdict.finding;
         let about = finding.source.or(finding.in_name_of).map(tcpcap_core::Source::network);
+        Self::new(now.wall_at(finding.time), "finding", about.as_ref(), &FoundRow::of(verdict))
+    }
+
+    pub(super) fn block(block: &Block, change: &Change, at: Time, now: Moment) -> Option<Self> {
+        Self::new(now.wall_at(at), "block", Some(&block.network), &BlockRow::of(block, change, now))
+    }
+
+    /// The end of a block that came while nobody was there to see it.
+    pub(super) fn unseen_end(block: &Block, ends_at: i64, now: Moment) -> Option<Self> {
+        let row = BlockRow::new(block, "ended", Some(ends_at), None);
+        Self::new(ends_at.min(now.wall), "block", Some(&block.network), &row)
+    }
+
+    pub(super) fn command(command: &Command, now: Moment) -> Option<Self> {
+        Self::new(now.wall_at(command.at), "command", command.about.as_ref(), &CommandRow::of(command))
+    }
+}
+
+impl FoundRow {
+    /// What is kept of a verdict.
+    #[must_use]
+    pub fn of(verdict: &Verdict) -> Self {
+        let Verdict { finding, decision } = verdict;
         let blocked = decision.entry_until().is_some();
-        let row = FoundRow {
+        Self {
             source: finding.source.map(|s| s.to_string()),
             in_name_of: finding.in_name_of.map(|s| s.to_string()),
             rule: finding.rule.name().to_owned(),
@@ -193,7 +216,7 @@ impl Line {
             attempts_before: finding.attempts_before,
             completions: finding.completions,
             verified: finding.verified(),
-            standing: standing(finding.standing).to_owned(),
+            standing: finding.standing.name().to_owned(),
             fingerprint: finding.fingerprint.map(|f| f.tool.name().to_owned()),
             fingerprint_percent: finding.fingerprint.map(|f| f.percent),
             decision: decision.outcome.name().to_owned(),
@@ -201,11 +224,13 @@ impl Line {
             ttl_s: blocked.then_some(decision.ttl.as_secs()),
             scope: blocked.then(|| decision.scope.name().to_owned()),
             why: decision.to_string(),
-        };
-        Self::new(now.wall_at(finding.time), "finding", about.as_ref(), &row)
+        }
     }
+}
 
-    pub(super) fn block(block: &Block, change: &Change, at: Time, now: Moment) -> Option<Self> {
+impl BlockRow {
+    /// What is kept of a block and what happened to it.
+    pub(super) fn of(block: &Block, change: &Change, now: Moment) -> Self {
         let (event, drops, by) = match change {
             Change::Begun => ("begun", None, None),
             Change::Extended => ("extended", None, None),
@@ -213,28 +238,9 @@ impl Line {
             Change::Lifted { drops, by } => ("lifted", Some(drops), Some(by.to_string())),
         };
         let until = block.until.map(|until| now.wall_at(until));
-        let row = BlockRow { by, ..BlockRow::new(block, event, until, drops) };
-        Self::new(now.wall_at(at), "block", Some(&block.network), &row)
+        Self { by, ..Self::new(block, event, until, drops) }
     }
 
-    /// The end of a block that came while nobody was there to see it.
-    pub(super) fn unseen_end(block: &Block, ends_at: i64, now: Moment) -> Option<Self> {
-        let row = BlockRow::new(block, "ended", Some(ends_at), None);
-        Self::new(ends_at.min(now.wall), "block", Some(&block.network), &row)
-    }
-
-    pub(super) fn command(command: &Command, now: Moment) -> Option<Self> {
-        let row = CommandRow {
-            who: command.who.to_string(),
-            verb: command.verb.to_string(),
-            argument: cut(&command.argument),
-            result: cut(&command.result),
-        };
-        Self::new(now.wall_at(command.at), "command", command.about.as_ref(), &row)
-    }
-}
-
-impl BlockRow {
     fn new(block: &Block, event: &str, until: Option<i64>, drops: Option<&Drops>) -> Self {
         Self {
             network: shown(&block.network),
@@ -255,6 +261,43 @@ impl BlockRow {
     }
 }
 
+impl CommandRow {
+    /// What is kept of a command.
+    pub(super) fn of(command: &Command) -> Self {
+        Self {
+            who: command.who.to_string(),
+            verb: command.verb.to_string(),
+            argument: cut(&command.argument),
+            result: cut(&command.result),
+        }
+    }
+}
+
+impl What {
+    /// What will be kept of an entry, and when it happened; none of what is present state and no event.
+    #[must_use]
+    pub fn of(entry: &Entry, clock: &dyn Clock) -> Option<(SystemTime, Self)> {
+        let now = Moment::of(clock);
+        let (at, what) = match entry {
+            Entry::Verdict(verdict) => (verdict.finding.time, Self::Finding(FoundRow::of(verdict))),
+            Entry::Block { block, change, at } => (*at, Self::Block(BlockRow::of(block, change, now))),
+            Entry::Command(command) => (command.at, Self::Command(CommandRow::of(command))),
+            Entry::Repeater(_) | Entry::Forgotten(_) | Entry::Allowed(_) | Entry::Disallowed(_) => return None,
+        };
+        Some((from_millis(now.wall_at(at)), what))
+    }
+
+    /// Its name: `finding`, `block` or `command`.
+    #[must_use]
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::Finding(_) => "finding",
+            Self::Block(_) => "block",
+            Self::Command(_) => "command",
+        }
+    }
+}
+
 impl Row {
     /// As it stands in the file; `None` where it cannot be understood.
     pub(super) fn read(id: i64, at: i64, kind: &str, body: &str) -> Option<Self> {
@@ -271,16 +314,4 @@ impl Row {
 /// What somebody else wrote, as long as a line may be.
 fn cut(text: &str) -> String {
     text.chars().take(TEXT).collect()
-}
-
-const fn standing(standing: Standing) -> &'static str {
-    match standing {
-        Standing::Unverified => "unverified",
-        Standing::Verified => "verified",
-        Standing::Established => "established",
-    }
-}
-
-fn readable<S: Serializer>(time: &SystemTime, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_str(&rfc3339(to_millis(*time)))
 }

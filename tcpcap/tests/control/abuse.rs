@@ -8,11 +8,11 @@ use std::{
     time::Duration,
 };
 
-use tcpcap::control::{Command, Reply, Request, client::Client, server::Limits};
+use tcpcap::control::{Command, Reply, Request, api::Patience, client::Client, server::Limits};
 use tcpcap_lab::wait::wait_until;
 use tokio::sync::mpsc;
 
-use super::daemon::{Daemon, answer, blocks, obeys, status};
+use super::daemon::{Daemon, Measure, answer, blocks, obeys, status, usual};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -38,9 +38,10 @@ fn two_hundred_clients_at_once_are_all_answered() {
 }
 
 /// Whoever keeps a connection open loses it, and until then takes no more places than there are.
-fn impatient() -> Limits {
+fn impatient() -> Measure {
     let soon = Duration::from_millis(50);
-    Limits { connections: 4, header: soon, body: soon, connection: Duration::from_millis(500), ..Limits::default() }
+    let limits = Limits { connections: 4, header: soon, connection: Duration::from_millis(500) };
+    (limits, Patience { body: soon, ..Patience::CONTROL })
 }
 
 #[test]
@@ -123,7 +124,7 @@ fn begin(daemon: &Daemon, path: &str) -> UnixStream {
 #[test]
 fn so_many_lists_are_made_at_once_and_no_more() {
     let (requests, mut taken) = mpsc::channel(16);
-    let daemon = Daemon::before(requests, Limits::default());
+    let daemon = Daemon::before(requests, usual());
     let mut lists: Vec<_> = (0..6).map(|_| begin(&daemon, "blocks")).collect();
     let mut behind = begin(&daemon, "status");
     let mut next = || taken.blocking_recv().unwrap();

@@ -3,10 +3,10 @@
 use std::{process, time::Duration};
 
 use serde_json::json;
-use tcpcap::control::{Command, server::Limits};
+use tcpcap::control::{Command, api::Patience, server::Limits};
 use tokio::sync::mpsc;
 
-use super::daemon::{Daemon, blocks, is_silent, obeys, refuses, status};
+use super::daemon::{Daemon, Measure, blocks, is_silent, obeys, refuses, status};
 
 const BLOCKS: &str = "/api/v1/blocks";
 
@@ -95,8 +95,8 @@ fn a_refusal_is_a_conflict_with_the_daemons_own_words() {
     assert_eq!(said, (409, expected));
 }
 
-fn hasty() -> Limits {
-    Limits { answer: Duration::from_millis(50), ..Limits::default() }
+fn hasty() -> Measure {
+    (Limits::default(), Patience { answer: Duration::from_millis(50), ..Patience::CONTROL })
 }
 
 #[test]

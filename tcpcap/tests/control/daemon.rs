@@ -13,11 +13,20 @@ use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::Value;
 use tcpcap::control::{
     BlockShown, Command, Refused, Reply, Request, Status,
+    api::{Door, Patience},
     server::{Counters, Limits, Server, WAITING},
     socket::{self, Socket},
+    stream::Hub,
 };
 use tempfile::TempDir;
 use tokio::sync::mpsc;
+
+/// How much is served, and for how long it is waited.
+pub(crate) type Measure = (Limits, Patience);
+
+pub(crate) fn usual() -> Measure {
+    (Limits::default(), Patience::CONTROL)
+}
 
 /// What the daemon does with a request.
 pub(crate) type Answer = fn(Request) -> Option<Request>;
@@ -86,6 +95,7 @@ pub(crate) fn blocks() -> Vec<BlockShown> {
 pub(crate) struct Daemon {
     pub(crate) path: PathBuf,
     pub(crate) counters: Counters,
+    pub(crate) hub: Arc<Hub>,
     asked: Arc<Mutex<Vec<(Command, String)>>>,
     server: Option<Server>,
     thread: Option<JoinHandle<()>>,
@@ -94,10 +104,10 @@ pub(crate) struct Daemon {
 
 impl Daemon {
     pub(crate) fn that(answer: Answer) -> Self {
-        Self::with(answer, Limits::default(), WAITING)
+        Self::with(answer, usual(), WAITING)
     }
 
-    pub(crate) fn with(answer: Answer, limits: Limits, waiting: usize) -> Self {
+    pub(crate) fn with(answer: Answer, measure: Measure, waiting: usize) -> Self {
         let (requests, mut taken) = mpsc::channel(waiting);
         let asked = Arc::new(Mutex::new(Vec::new()));
         let noted = Arc::clone(&asked);
@@ -109,13 +119,13 @@ impl Daemon {
                 kept.extend(answer(request));
             }
         });
-        let mut daemon = Self::before(requests, limits);
+        let mut daemon = Self::before(requests, measure);
         (daemon.thread, daemon.asked) = (Some(thread), asked);
         daemon
     }
 
     /// One whose loop takes nothing from the channel; its other end is the caller's.
-    pub(crate) fn before(requests: mpsc::Sender<Request>, limits: Limits) -> Self {
+    pub(crate) fn before(requests: mpsc::Sender<Request>, (limits, patience): Measure) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("tcpcap.sock");
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
@@ -124,8 +134,10 @@ impl Daemon {
             Socket::Unavailable(why) => panic!("{why:?}"),
         };
         let counters = Counters::default();
-        let server = Server::start(socket, requests, limits, counters.clone()).unwrap();
-        Self { path, counters, asked: Arc::default(), server: Some(server), thread: None, _directory: directory }
+        let hub = Arc::new(Hub::default());
+        let door = Door::new(requests, Arc::clone(&hub), None, patience, counters.clone());
+        let server = Server::start(socket, door, limits).unwrap();
+        Self { path, counters, hub, asked: Arc::default(), server: Some(server), thread: None, _directory: directory }
     }
 
     /// What was asked, and who asked.
@@ -136,7 +148,7 @@ impl Daemon {
     /// As `/metrics` shows it.
     pub(crate) fn metrics(&self) -> String {
         let (mut registry, mut shown) = (Registry::with_prefix("tcpcap"), String::new());
-        self.counters.register(&mut registry);
+        self.counters.register(&mut registry, "control");
         text::encode(&mut shown, &registry).unwrap();
         shown
     }

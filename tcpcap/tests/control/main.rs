@@ -3,4 +3,5 @@
 mod abuse;
 mod api;
 mod daemon;
+mod stream;
 mod verbs;

@@ -8,6 +8,7 @@ mod faults;
 mod honest;
 mod input;
 mod lifecycle;
+mod looking;
 mod paths;
 mod persistence;
 mod protect;

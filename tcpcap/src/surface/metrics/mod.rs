@@ -94,6 +94,8 @@ pub struct Metrics {
     pub enforcement: Enforcement,
     /// What the control socket counts.
     pub control: Counters,
+    /// What the HTTP port counts.
+    pub http: Counters,
     /// From the packet's time stamp to the block in force.
     pub event_to_block: Histogram,
     /// Source records in the kernel.
@@ -146,6 +148,7 @@ impl Default for Metrics {
             decisions: Family::default(),
             enforcement: Enforcement::default(),
             control: Counters::default(),
+            http: Counters::default(),
             event_to_block: Histogram::new(EVENT_TO_BLOCK_BOUNDS),
             source_records: Gauge::default(),
             source_records_over_budget: Gauge::default(),
@@ -217,7 +220,8 @@ impl Metrics {
         r.register("findings", "Rules that fired", self.findings.clone());
         r.register("decisions", "What policy made of the findings", self.decisions.clone());
         self.enforcement.register(r);
-        self.control.register(r);
+        self.control.register(r, "control");
+        self.http.register(r, "http");
         r.register(
             "event_to_block_seconds",
             "From the packet that decided to the block in force",

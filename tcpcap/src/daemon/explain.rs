@@ -1,0 +1,189 @@
+//! What the daemon knows of sources, for people.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    sync::Arc,
+    time::{Duration, SystemTime},
+};
+
+use ipnet::IpNet;
+use tcpcap_common::{Addr, record};
+use tcpcap_core::{Source, Time, detect::Known};
+
+use super::{Daemon, live::Seen};
+use crate::{
+    control::{
+        Next, Now, SourceShown, Story,
+        stream::{Happened, Told},
+    },
+    enforce::Place,
+    history::{FoundRow, What, clock},
+    host,
+};
+
+impl Daemon {
+    /// The live sources, those with the most attempts first.
+    pub(super) fn sources_shown(&self) -> Vec<SourceShown> {
+        let found = self.latest_findings();
+        let shown = |(address, seen): (Addr, Seen)| {
+            let source = Source(address);
+            self.source_shown(source, Some(seen), found.get(&source.to_string()).copied())
+        };
+        self.live.all().into_iter().filter_map(shown).collect()
+    }
+
+    /// The latest finding of each source that has one.
+    fn latest_findings(&self) -> HashMap<String, &FoundRow> {
+        let mut latest = HashMap::new();
+        for found in self.chronicle.findings().filter_map(|happened| found(happened)) {
+            if let Some(source) = &found.source {
+                latest.entry(source.clone()).or_insert(found);
+            }
+        }
+        latest
+    }
+
+    fn source_shown(&self, source: Source, seen: Option<Seen>, found: Option<&FoundRow>) -> Option<SourceShown> {
+        let known = self.engine.known(source);
+        let record = match (&seen, &known) {
+            (None, None) => return None,
+            (Some(seen), _) => seen.record,
+            (None, Some(known)) => remembered(known),
+        };
+        let now = host::now();
+        let ago = |at: u64| now.since(Time::from_nanos(at)).as_secs();
+        let (state, until) = self.state(source);
+        let count = |known: usize, named: Option<usize>| known.max(named.unwrap_or(0));
+        let known = known.as_ref();
+        // A finding begins the detector's evidence anew; until then it is the evidence.
+        let sample = found.filter(|f| known.is_none_or(|known| known.ports < f.ports.len()));
+        Some(SourceShown {
+            source: source.network(),
+            state: state.to_owned(),
+            left_s: until.map(|until| until.since(now).as_secs()),
+            per_second: (seen.map_or(0.0, |seen| seen.per_second) * 10.0).round() / 10.0,
+            attempts: record.attempts,
+            retransmissions: record.retransmissions,
+            completions: record.completions,
+            refusals: record.refusals,
+            probes: record.probes,
+            strays: record.strays,
+            events_withheld: record.events_withheld,
+            first_seen_s: (record.first_seen > 0).then(|| ago(record.first_seen)),
+            last_seen_s: ago(record.last_seen),
+            ports: count(known.map_or(0, |k| k.ports), found.map(|f| f.ports.len())),
+            hosts: count(known.map_or(0, |k| k.hosts), found.map(|f| f.targets.len())),
+            some_ports: match (sample, known) {
+                (Some(found), _) => found.ports.clone(),
+                (None, known) => known.map(|k| k.some_ports.clone()).unwrap_or_default(),
+            },
+            some_hosts: match (sample, known) {
+                (Some(found), _) => found.targets.clone(),
+                (None, known) => known.map(|k| k.some_hosts.clone()).unwrap_or_default(),
+            },
+            standing: known.map(|k| k.standing.name().to_owned()),
+            fingerprint: known
+                .and_then(|k| k.fingerprint.map(|f| f.tool.name().to_owned()))
+                .or_else(|| found.and_then(|f| f.fingerprint.clone())),
+            rule: found.map(|f| f.rule.clone()),
+        })
+    }
+
+    /// How it is with a source, and when its block ends.
+    fn state(&self, source: Source) -> (&'static str, Option<Time>) {
+        if self.protected.protects(source).is_some() {
+            return ("protected", None);
+        }
+        let Some(until) = self.block_until(source.network()) else { return ("free", None) };
+        (if self.settings.judging.observe { "observed" } else { "blocked" }, until)
+    }
+
+    /// Whether a network lies in a block, and when the last of these ends; within, none for never.
+    fn block_until(&self, network: IpNet) -> Option<Option<Time>> {
+        self.places_of(network.network())
+            .into_iter()
+            .filter_map(|place| self.enforcer.wanted().at(place))
+            .map(|block| (block.until != 0).then(|| Time::from_nanos(block.until)))
+            .max_by_key(|until| until.map_or(u64::MAX, Time::as_nanos))
+    }
+
+    /// The places that may hold a block of an address, whoever wants it.
+    fn places_of(&self, address: IpAddr) -> Vec<Place> {
+        let wanted = self.enforcer.wanted();
+        let whole = Source(Addr::from(address));
+        let mut places = vec![Place::Source(whole)];
+        if whole.prefix() != whole {
+            places.push(Place::Source(whole.prefix()));
+        }
+        let operators = wanted.operator().map(|block| block.network).filter(|network| network.contains(&address));
+        let listed = wanted.plan().holds(address).map(|(network, _)| network);
+        for place in operators.chain(listed).map(Place::of) {
+            if !places.contains(&place) {
+                places.push(place);
+            }
+        }
+        places
+    }
+
+    /// The story of an address, without what the history tells of it.
+    pub(super) fn story(&self, address: IpAddr) -> Story {
+        let address = address.to_canonical();
+        let whole = Source(Addr::from(address));
+        // A neighbour is counted by its whole address, anybody else by the prefix.
+        let is_known = |source: Source| self.live.get(source.0).is_some() || self.engine.known(source).is_some();
+        let source = if is_known(whole) { whole } else { whole.prefix() };
+        let now = host::now();
+        let found = self.chronicle.findings().filter_map(|happened| found(happened));
+        let found = found.into_iter().find(|f| f.source.as_deref() == Some(&*source.to_string()));
+        let prospect = self.engine.prospect(source, now);
+        let seconds = |until: Time| until.since(now).as_secs();
+        Story {
+            address,
+            source: source.network(),
+            time: clock::shown(SystemTime::now()),
+            now: Now {
+                state: match self.protected.protects_network(address.into()) {
+                    Some(_) => "protected",
+                    None => self.state(source).0,
+                }
+                .to_owned(),
+                protected: self.protected.protects_network(address.into()).map(|why| why.to_string()),
+                blocks: self.places_of(address).into_iter().filter_map(|place| self.block_shown(place)).collect(),
+            },
+            seen: self.source_shown(source, self.live.get(source.0), found),
+            next: Next {
+                times: prospect.times,
+                ends_s: prospect.blocked_until.map(seconds),
+                repeat_s: prospect.next.as_secs(),
+                forgotten_s: prospect.forgotten_at.map(seconds),
+            },
+            past: Vec::new(),
+            past_missing: None,
+        }
+    }
+}
+
+/// The finding in an event.
+fn found(happened: &Arc<Happened>) -> Option<&FoundRow> {
+    match &happened.what {
+        Told::Kept(What::Finding(found)) => Some(found),
+        _ => None,
+    }
+}
+
+/// What the detector knows, as the kernel would count it.
+fn remembered(known: &Known) -> record::Source {
+    record::Source {
+        last_seen: known.last_seen.as_nanos(),
+        attempts: known.attempts,
+        completions: known.completions,
+        ..record::Source::default()
+    }
+}
+
+/// The wall clock's time of a moment of this boot.
+pub(super) fn wall(at: Time) -> SystemTime {
+    let ago: Duration = host::now().since(at);
+    SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
+}
