@@ -7,7 +7,6 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use ipnet::IpNet;
 use tcpcap_common::{Addr, record};
 use tcpcap_core::{Source, Time, detect::Known};
 
@@ -90,22 +89,16 @@ impl Daemon {
         })
     }
 
-    /// How it is with a source, and when its block ends.
+    /// How it is with a source, and when its block ends. Cost: a system call if there are blocked networks.
     fn state(&self, source: Source) -> (&'static str, Option<Time>) {
         if self.protected.protects(source).is_some() {
             return ("protected", None);
         }
-        let Some(until) = self.block_until(source.network()) else { return ("free", None) };
+        let places = [Place::Source(source), Place::Source(source.prefix())];
+        let exact = places.into_iter().find_map(|place| self.enforcer.wanted().at(place));
+        let Some(block) = exact.or_else(|| self.enforcer.network_around(source)) else { return ("free", None) };
+        let until = (block.until != 0).then(|| Time::from_nanos(block.until));
         (if self.settings.judging.observe { "observed" } else { "blocked" }, until)
-    }
-
-    /// Whether a network lies in a block, and when the last of these ends; within, none for never.
-    fn block_until(&self, network: IpNet) -> Option<Option<Time>> {
-        self.places_of(network.network())
-            .into_iter()
-            .filter_map(|place| self.enforcer.wanted().at(place))
-            .map(|block| (block.until != 0).then(|| Time::from_nanos(block.until)))
-            .max_by_key(|until| until.map_or(u64::MAX, Time::as_nanos))
     }
 
     /// The places that may hold a block of an address, whoever wants it.

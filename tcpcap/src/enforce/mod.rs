@@ -119,6 +119,12 @@ impl Enforcer {
         }
     }
 
+    /// The longest network around a source that the kernel has an entry for, if any. Cost: a system call.
+    #[must_use]
+    pub fn network_around(&self, source: Source) -> Before {
+        if self.networks.is_empty() { None } else { self.networks.longest(&source.network()) }
+    }
+
     /// How many changes the kernel refused that are still due.
     #[must_use]
     pub fn owed(&self) -> usize {
