@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
-use tracing::{info, warn};
+use tracing::info;
 
 use crate::{
     control::{
@@ -25,6 +25,7 @@ use crate::{
         http::{self, Shown},
         log::Log,
         metrics::Metrics,
+        tell,
     },
 };
 
@@ -83,7 +84,7 @@ async fn listen_for_orders(settings: &Settings, door: Door, metrics: &Metrics) -
         Socket::Open(bound) => bound,
         Socket::Unavailable(why) => {
             metrics.enforcement.set_healthy("control", false);
-            warn!(event = "no_control", "{}; {}", why.cause, why.remedy);
+            tell::no_control(&why);
             return Ok(None);
         }
     };

@@ -5,7 +5,6 @@ use std::{collections::VecDeque, path::Path, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use tcpcap_common::record;
 use tcpcap_core::{Outcome, Time, Verdict, decide};
-use tracing::warn;
 
 use super::explain::wall;
 use crate::{
@@ -19,7 +18,7 @@ use crate::{
         Who, history_in,
     },
     host,
-    surface::metrics::Enforcement,
+    surface::{metrics::Enforcement, tell},
     translate,
 };
 
@@ -43,7 +42,7 @@ impl Chronicle {
         let (history, restored) = match History::open(&history_in(directory), Limits::default(), Arc::new(HostClock)) {
             Ok((history, restored)) => (Ok(Arc::new(history)), restored),
             Err(problem) => {
-                warn!(event = "history", "there is no history: {}; {}", problem.cause, problem.remedy);
+                tell::no_history(&problem);
                 (Err(problem.cause), Restored::default())
             }
         };
@@ -179,7 +178,7 @@ impl Chronicle {
         if let Ok(history) = &self.history
             && !history.flush(Duration::from_secs(2))
         {
-            warn!(event = "history", "the last entries of the history may be missing: the disk is too slow");
+            tell::history_unfinished();
         }
     }
 

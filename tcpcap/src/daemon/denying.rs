@@ -13,12 +13,13 @@ use tokio::{
     task::{JoinError, JoinHandle, spawn_blocking},
     time::timeout,
 };
-use tracing::{error, info, warn};
+use tracing::error;
 
 use crate::{
     control::FeedShown,
     host,
     lists::{FeedConfig, Feeds, List, Overlaps, Plan, Reading, What},
+    surface::tell,
 };
 
 /// How long the start waits for feeds. A million lines take half a second.
@@ -85,7 +86,7 @@ impl Denying {
                     if let Some(reading) = reading {
                         return Heard::Reading(reading);
                     }
-                    error!(event = "feed", "feeds are not read any more, the thread has ended: what was in force stays so");
+                    tell::feeds_ended();
                     self.feeds_ended = true;
                     continue;
                 }
@@ -106,11 +107,7 @@ impl Denying {
     /// Takes in what was read, and has it merged if it is something new.
     pub(super) fn take(&mut self, reading: Reading, protected: &Protected) {
         for news in &reading.news {
-            if news.is_bad() {
-                warn!(event = "feed", feed = %news.feed, "{news}");
-            } else {
-                info!(event = "feed", feed = %news.feed, entries = news.in_force, "{news}");
-            }
+            tell::feed(news);
             let shown = self.shown.entry(Arc::clone(&news.feed)).or_default();
             shown.name = news.feed.to_string();
             shown.entries = news.in_force;
@@ -153,7 +150,7 @@ impl Denying {
                 self.lists.clone_from(&reading.lists);
                 self.take(reading, protected);
             }
-            Err(_) => warn!(event = "feed", "feeds cannot be read yet: going on without them until they can"),
+            Err(_) => tell::feeds_late(),
         }
         if self.making.is_none() {
             self.make(never_blocked(protected));
@@ -217,11 +214,9 @@ fn never_blocked(protected: &Protected) -> Vec<(IpNet, String)> {
 
 /// Says which entries are not blocked, and why.
 pub(super) fn tell_refusals(plan: &Plan) {
-    for refusal in plan.refusals() {
-        warn!(event = "list_refusal", "Not blocked {} of {}: {}", refusal.network, refusal.why, refusal.reason);
-    }
+    plan.refusals().iter().for_each(tell::list_refusal);
     let more = plan.counts().refused.saturating_sub(plan.refusals().len() as u64);
     if more > 0 {
-        warn!(event = "list_refusal", "{more} more entries of lists are not blocked: they hit who must never be");
+        tell::more_list_refusals(more);
     }
 }

@@ -145,12 +145,7 @@ impl Daemon {
                 denying::tell_refusals(&plan);
                 let looked = self.enforcer.has_networks();
                 if let Err(beyond) = self.enforcer.follow(plan, host::now()) {
-                    return error!(
-                        event = "list_too_long",
-                        beyond,
-                        "the lists name {beyond} sources more than the kernel's map has room for: what was in force before \
-                         stays so; start tcpcap again, which makes room without letting anybody pass"
-                    );
+                    return tell::list_too_long(beyond);
                 }
                 if self.denying.is_whole() {
                     self.enforcer.drop_left_over();

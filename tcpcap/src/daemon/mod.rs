@@ -64,10 +64,6 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 /// Events that waited longer in the ring were for a daemon that was not there: what they tell is past.
 const STALE_AFTER: Duration = Duration::from_secs(60);
 
-/// New connections that are logged one by one between two polls. More are a flood: writing each line would cost more
-/// than judging it, and nobody reads them.
-const CONNECTION_LINES_PER_POLL: u32 = 10_000;
-
 /// Events taken from the ring at once.
 const RING_BATCH: usize = 1024;
 
@@ -144,8 +140,6 @@ pub struct Daemon {
     started: Time,
     poll_complained: bool,
     breaker_open: bool,
-    connection_lines: u32,
-    connections_unlogged: u64,
 }
 
 impl Daemon {
@@ -253,11 +247,8 @@ impl Daemon {
             if event.kind != kind::ATTEMPT {
                 continue;
             }
-            if self.connection_lines < CONNECTION_LINES_PER_POLL {
-                self.connection_lines += 1;
+            if self.log.takes_connection(now) {
                 self.to_log.push_back(event);
-            } else {
-                self.connections_unlogged += 1;
             }
         }
         // Its memory is used again.

@@ -5,7 +5,6 @@ use std::time::Duration;
 use ipnet::IpNet;
 use tcpcap_common::Addr;
 use tcpcap_core::{Scope, Source};
-use tracing::info;
 
 use super::Daemon;
 use crate::{
@@ -13,6 +12,7 @@ use crate::{
     control::{Command, Named, Refused, Reply, Request},
     enforce::Place,
     host, lists,
+    surface::tell,
 };
 
 fn refused<T>(cause: impl Into<String>, remedy: impl Into<String>) -> Result<T, Refused> {
@@ -31,7 +31,7 @@ impl Daemon {
                 Ok(_) => "done".to_owned(),
                 Err(refused) => format!("refused: {}", refused.cause),
             };
-            info!(event = "command", verb, who, result = came_of_it, "{who}: {verb}: {came_of_it}");
+            tell::command(&who, verb, &came_of_it);
             self.chronicle.command(&who, verb, about, &came_of_it, host::now());
             // What was confirmed is not lost, whatever happens next. Who asked may have gone away.
             return self.chronicle.then(move || drop(answer.send(result)));

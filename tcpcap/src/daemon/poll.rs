@@ -1,6 +1,9 @@
 //! What is done once a second.
 
-use tcpcap_common::{Addr, record};
+use tcpcap_common::{
+    Addr,
+    record::{self, map},
+};
 use tracing::{error, warn};
 
 use std::time::SystemTime;
@@ -9,7 +12,10 @@ use super::{Daemon, POLL_INTERVAL};
 use crate::{
     control::stream::{Happened, Passing, Told},
     host,
-    surface::{metrics, tell},
+    surface::{
+        metrics,
+        tell::{self, Drifted},
+    },
 };
 
 /// Pieces of the kernel's lists that are compared at once: a whole round where there are few entries.
@@ -45,6 +51,7 @@ impl Daemon {
         match walked {
             Ok(n) => {
                 self.metrics.source_records.set(i64::try_from(n).unwrap_or(i64::MAX));
+                self.metrics.set_entries(map::SOURCES, n);
                 self.metrics.source_records_over_budget.set(over_budget);
             }
             Err(e) => problem = Some(e.to_string()),
@@ -53,12 +60,7 @@ impl Daemon {
         if let Err(e) = self.reconcile() {
             problem = Some(e.to_string());
         }
-        self.connection_lines = 0;
-        let unlogged = std::mem::take(&mut self.connections_unlogged);
-        if unlogged > 0 {
-            self.metrics.connections_unlogged.inc_by(unlogged);
-            warn!(event = "flood", unlogged, "{unlogged} more new connections, too many to log each");
-        }
+        self.log.tell_held_back();
         if let Some(problem) = &problem {
             self.metrics.poll_errors.inc();
             if !self.poll_complained {
@@ -72,8 +74,15 @@ impl Daemon {
         metrics::set(&self.metrics.unwatched_attempts, stats.unwatched_attempts);
         self.watch_breaker();
         self.watch_parts();
-        metrics::set(&self.metrics.log_lines_dropped, self.log.dropped());
-        self.metrics.poll_seconds.set(start.elapsed().as_secs_f64());
+        self.metrics.take_log(&self.log);
+        self.metrics.enforcement.set_observing(self.settings.judging.observe);
+        let small = [
+            (map::ALLOWED, self.allowed.len()),
+            (map::OWN, self.own.len()),
+            (map::OWN_NETWORKS, self.own_networks.len()),
+        ];
+        small.into_iter().for_each(|(map, entries)| self.metrics.set_entries(map, entries));
+        self.metrics.poll.observe(start.elapsed().as_secs_f64());
         self.health.beat();
     }
 
@@ -94,10 +103,7 @@ impl Daemon {
         let drift = self.allowed.reconcile()?;
         if drift > 0 {
             self.metrics.enforcement.count_drift("xdp", drift);
-            warn!(
-                event = "drift",
-                drift, "{drift} entries of the kernel's allow list were not as they should be and are so again"
-            );
+            tell::drift(drift, Drifted::Allowed);
         }
         if let Err(f) = self.tune() {
             self.metrics.poll_errors.inc();

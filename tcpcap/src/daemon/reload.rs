@@ -1,9 +1,7 @@
 //! Taking over a changed configuration while running: whole, or not at all.
 
-use tracing::{error, info, warn};
-
 use super::Daemon;
-use crate::{control::Refused, settings::Settings};
+use crate::{control::Refused, settings::Settings, surface::tell};
 
 impl Daemon {
     /// Reads configuration and feeds anew. Says what is different now.
@@ -15,22 +13,19 @@ impl Daemon {
             Ok(new) => new,
             Err(failure) => {
                 self.metrics.enforcement.reload_errors.inc();
-                error!(
-                    event = "reload",
-                    "on {because}: the configuration stays as it was: {}; {}", failure.cause, failure.remedy
-                );
+                tell::not_reloaded(because, &failure);
                 return Err(Refused { cause: failure.cause, remedy: failure.remedy });
             }
         };
         let changed = differences(&self.settings, &new);
         for key in needing_a_restart(&self.settings, &new) {
-            warn!(event = "reload", key, "`{key}` has changed, which takes a restart: blocks stay in force meanwhile");
+            tell::takes_a_restart(key);
         }
         let Settings { judging, scope, deny, feeds, .. } = new;
         (self.settings.judging, self.settings.scope) = (judging, scope);
         (self.settings.deny, self.settings.feeds) = (deny.clone(), feeds.clone());
         if let Err(cause) = self.apply_mode() {
-            error!(event = "reload", "the kernel program goes on as it was told before: {cause}");
+            tell::not_tuned(&cause);
         }
         self.set_allowed();
         self.denying.configure(deny, feeds, &self.protected);
@@ -39,7 +34,7 @@ impl Daemon {
             [] => "Configuration read again: nothing has changed; feeds are read again".to_owned(),
             changed => format!("Configuration taken over: {}", changed.join(", ")),
         };
-        info!(event = "reload", "on {because}: {done}");
+        tell::reloaded(because, &done);
         Ok(done)
     }
 }

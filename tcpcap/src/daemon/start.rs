@@ -16,7 +16,7 @@ use tokio::{
     sync::mpsc,
     time::{MissedTickBehavior, interval},
 };
-use tracing::{info, warn};
+use tracing::warn;
 
 use super::{
     Daemon, POLL_INTERVAL, RING_BATCH,
@@ -39,7 +39,7 @@ use crate::{
     network::{Network, Watch},
     protect::Discovery,
     settings::{RunArgs, Settings},
-    surface::{http::Shown, log::Log, metrics::gauge},
+    surface::{http::Shown, log::Log, metrics::gauge, tell},
     translate,
 };
 
@@ -93,11 +93,7 @@ pub fn claim() -> Result<Claimed, Failure> {
     match Pins::claim(Path::new(BPFFS)) {
         Ok(pins) => Ok(Ok(Arc::new(pins))),
         Err(Refusal::Unusable(why)) => {
-            warn!(
-                event = "unpinned",
-                "blocks will end with this process, nothing can be pinned: {why}; mount the BPF file system with `mount -t \
-                 bpf bpf {BPFFS}`, writable"
-            );
+            tell::unpinned(&why, BPFFS);
             Ok(Err(why))
         }
         Err(Refusal::Held(pid)) => Err(already_running(pid)),
@@ -166,12 +162,13 @@ impl Daemon {
         let sources = if listed == 0 { ROOM } else { ROOM.saturating_add(listed + listed / 8) };
         let sizes = Sizes { blocks: u32::try_from(sources).unwrap_or(u32::MAX) };
         let mut kernel = Kernel::load_with(held, sizes)?;
+        shown.metrics.set_room(kernel.room());
         let tuning = kernel.tuning()?;
         let mut tables = kernel.tables()?;
         if let Some(pins) = held {
             let moved = pins.take_over(&mut tables)?;
             if moved > 0 {
-                info!(event = "migrated", moved, "{moved} blocks were moved to a map of another size");
+                tell::migrated(moved);
             }
         }
         let (ring, counters, tally) = (kernel.ring()?, kernel.sources()?, kernel.tally()?);
@@ -235,8 +232,6 @@ impl Daemon {
             started: host::now(),
             poll_complained: false,
             breaker_open: false,
-            connection_lines: 0,
-            connections_unlogged: 0,
         };
         daemon.take_over(restored, plan, fresh).map_err(unreadable("block lists"))?;
         daemon.set_allowed();
@@ -310,7 +305,7 @@ impl Daemon {
         self.enforcer.reconcile_all()?;
         self.metrics.enforcement.never_block.set(gauge(self.protected.iter().count()));
         if adopted > 0 {
-            info!(event = "adopted", adopted, "{adopted} blocks of an earlier run go on");
+            tell::adopted(adopted);
         }
         Ok(())
     }

@@ -61,6 +61,12 @@ impl Allowed {
         Ok(drift)
     }
 
+    /// How many networks are allowed.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.held.len()
+    }
+
     /// Whether nobody is allowed.
     #[must_use]
     pub fn is_empty(&self) -> bool {

@@ -6,15 +6,17 @@
 
 use std::sync::Arc;
 
-use tcpcap_common::record::{Block, reason};
+use tcpcap_common::record::{Block, map, reason};
 use tcpcap_core::Source;
-use tracing::warn;
 
 use super::{
     Enforcer, LeftOver, Place, of_prefix,
     wanted::{agrees, is_listed},
 };
-use crate::kernel::Walk;
+use crate::{
+    kernel::Walk,
+    surface::tell::{self, Drifted},
+};
 
 /// Entries looked at in a piece, on each side: some ten milliseconds at most.
 const PIECE: usize = 4096;
@@ -24,6 +26,8 @@ const PIECE: usize = 4096;
 pub(super) struct Cursors {
     stage: Stage,
     drift: u64,
+    /// Entries met in the map that is walked.
+    met: usize,
 }
 
 #[derive(Debug, Default)]
@@ -43,7 +47,7 @@ enum Stage {
 impl Cursors {
     /// Begins anew: what is wanted has changed as a whole.
     pub(super) fn restart(&mut self) {
-        self.stage = Stage::Start;
+        (self.stage, self.met) = (Stage::Start, 0);
     }
 }
 
@@ -78,16 +82,19 @@ impl Enforcer {
             let drift = std::mem::take(&mut self.cursors.drift);
             if drift > 0 {
                 self.metrics.enforcement.count_drift("xdp", drift);
-                warn!(
-                    event = "drift",
-                    drift,
-                    "{drift} entries of the kernel's block lists were not as they should be and are so again: somebody \
-                     else writes to them"
-                );
+                tell::drift(drift, Drifted::Blocks);
                 self.show();
             }
         }
         Ok(())
+    }
+
+    /// Counts entries met in a map, and shows how many it has when all have been.
+    fn meet(&mut self, entries: usize, map: &'static str, all: bool) {
+        self.cursors.met += entries;
+        if all {
+            self.metrics.set_entries(map, std::mem::take(&mut self.cursors.met));
+        }
     }
 
     /// Says whether the round is over.
@@ -98,12 +105,14 @@ impl Enforcer {
                 let mut found = Vec::new();
                 self.blocks.walk_on(&mut walk, |source, block| found.push((Place::Source(Source(source)), block)))?;
                 self.compare(&found);
+                self.meet(found.len(), map::BLOCKS, walk.is_over());
                 if walk.is_over() { Stage::Networks(Walk::default()) } else { Stage::Sources(walk) }
             }
             Stage::Networks(mut walk) => {
                 let mut found = Vec::new();
                 self.networks.walk_on(&mut walk, |network, block| found.push((Place::Network(network), block)))?;
                 self.compare(&found);
+                self.meet(found.len(), map::NETWORKS, walk.is_over());
                 if walk.is_over() { Stage::Wanted(None) } else { Stage::Networks(walk) }
             }
             Stage::Wanted(mut at) => {

@@ -158,6 +158,13 @@ impl Kernel {
         xdp(&mut self.bpf, self.program)
     }
 
+    /// How many entries each map has room for, by name; those that were taken out are missing.
+    #[must_use]
+    pub fn room(&self) -> Vec<(String, u32)> {
+        let maps = self.bpf.maps().filter_map(|(name, map)| Some((name.to_owned(), tables::room(map)?)));
+        maps.collect()
+    }
+
     /// Takes a map out, to own it as what it is.
     fn take<T: TryFrom<aya::maps::Map, Error = aya::maps::MapError>>(&mut self, name: &str) -> Result<T, Failure> {
         let map = self.bpf.take_map(name).ok_or_else(|| broken(name))?;

@@ -188,6 +188,12 @@ impl Kernel {
     }
 }
 
+/// How many entries a hash or trie has room for.
+pub(super) fn room(map: &Map) -> Option<u32> {
+    let (Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data)) = map else { return None };
+    data.info().ok().map(|info| info.max_entries())
+}
+
 /// Another handle of a map, for what the library has no call for.
 fn descriptor(map: &Map) -> Result<OwnedFd, MapError> {
     let (Map::HashMap(data) | Map::LruHashMap(data) | Map::LpmTrie(data)) = map else {
@@ -262,6 +268,18 @@ impl Blocks {
 }
 
 impl OwnAddresses {
+    /// How many there are.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.written.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.written.is_empty()
+    }
+
     /// Makes the map hold exactly these addresses; says whether anything changed.
     ///
     /// # Errors

@@ -22,9 +22,9 @@ use std::{
 };
 
 use tcpcap_core::{Protected, Protection};
-use tracing::{info, warn};
+use tracing::warn;
 
-use crate::host;
+use crate::{host, surface::tell};
 use files::Files;
 use sessions::{Look, Sessions, StartedFrom};
 
@@ -160,11 +160,11 @@ impl Discovery {
             if self.looks == 1 && !matches!(why, Protection::Session(_) | Protection::Control(_)) {
                 continue;
             }
-            info!(event = "protect", address = %ip, why = why.name(), "Never blocked from now on: {why}");
+            tell::protect(ip, &why);
         }
         let ended: Vec<IpAddr> = old.added_since(protected).map(|(ip, _)| ip).collect();
         for ip in &ended {
-            info!(event = "unprotect", address = %ip, "Not protected any more: {ip}");
+            tell::unprotect(*ip);
         }
         (*protected != old).then_some(ended)
     }

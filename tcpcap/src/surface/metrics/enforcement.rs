@@ -1,39 +1,26 @@
 //! What enforcement counts.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use prometheus_client::{
-    encoding::EncodeLabelSet,
     metrics::{counter::Counter, family::Family, gauge::Gauge},
     registry::Registry,
 };
 
-use super::{OutcomeLabels, ReasonLabels};
+use super::labels::{BackendLabels, BlockLabels, OutcomeLabels, PartLabels, ReasonLabels};
 use crate::{history, mirror};
 
 /// Where blocks are written to.
 const BACKENDS: [&str; 2] = ["xdp", "nftables"];
 
-/// Who wants something blocked.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct OriginLabels {
-    origin: &'static str,
-}
-
-/// Where blocks are written to.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct BackendLabels {
-    backend: &'static str,
-}
-
-/// A part that may be off or unwell.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-struct PartLabels {
-    part: &'static str,
-}
+/// Who can want something blocked.
+const ORIGINS: [&str; 3] = ["automatic", "operator", "list"];
 
 /// The handles.
 #[derive(Debug, Default)]
 pub struct Enforcement {
-    blocks: Family<OriginLabels, Gauge>,
+    blocks: Family<BlockLabels, Gauge>,
+    observing: AtomicBool,
     /// Changes that the kernel refused and that are still due.
     owed: Gauge,
     /// Entries of lists in force.
@@ -80,7 +67,7 @@ impl Enforcement {
             self.drift.get_or_create(&BackendLabels { backend }).inc_by(0);
             self.errors.get_or_create(&BackendLabels { backend }).inc_by(0);
         }
-        r.register("blocks", "What is blocked now, by who wants it", self.blocks.clone());
+        r.register("blocks", "What is blocked now, by who wants it and by whether it is dropped", self.blocks.clone());
         r.register(
             "blocks_owed",
             "Changes of block lists that the kernel refused and that are still due",
@@ -118,10 +105,27 @@ impl Enforcement {
 
     /// What is blocked, by who wants it, and what is still due.
     pub fn set_blocks(&self, automatic: usize, operator: usize, listed: usize, owed: usize) {
-        for (origin, n) in [("automatic", automatic), ("operator", operator), ("list", listed)] {
-            self.blocks.get_or_create(&OriginLabels { origin }).set(gauge(n));
+        for (origin, n) in ORIGINS.into_iter().zip([automatic, operator, listed]) {
+            self.show_blocks(origin, gauge(n));
         }
         self.owed.set(gauge(owed));
+    }
+
+    /// Notes whether blocks drop packets, or only count what they would drop.
+    pub fn set_observing(&self, observing: bool) {
+        let state = state(self.observing.swap(observing, Ordering::Relaxed));
+        for origin in ORIGINS {
+            let before = self.blocks.get_or_create(&BlockLabels { origin, state }).get();
+            self.show_blocks(origin, before);
+        }
+    }
+
+    fn show_blocks(&self, origin: &'static str, n: i64) {
+        let observing = self.observing.load(Ordering::Relaxed);
+        for each in [true, false] {
+            let shown = if each == observing { n } else { 0 };
+            self.blocks.get_or_create(&BlockLabels { origin, state: state(each) }).set(shown);
+        }
     }
 
     /// Counts entries of a backend that were not as wanted.
@@ -171,6 +175,11 @@ impl Enforcement {
     pub fn drift(&self) -> u64 {
         BACKENDS.map(|backend| self.drift.get_or_create(&BackendLabels { backend }).get()).iter().sum()
     }
+}
+
+/// What becomes of a blocked source's packets.
+fn state(observing: bool) -> &'static str {
+    if observing { "observed" } else { "enforced" }
 }
 
 /// A number as a gauge holds it.

@@ -1,70 +1,41 @@
 //! Prometheus metrics. No label holds anything that an attacker chooses.
 
 mod enforcement;
+mod labels;
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 
 use prometheus_client::{
-    encoding::{EncodeLabelSet, text},
+    encoding::text,
     metrics::{counter::Counter, family::Family, gauge::Gauge, histogram::Histogram, info::Info},
     registry::Registry,
 };
 use tcpcap_common::{
-    record::reason::REASONS,
+    LAYOUT_VERSION,
+    record::{map, reason::REASONS},
     tally::{self, End, Note},
 };
 
+use super::log::Log;
 use crate::{control::server::Counters, translate};
 pub use enforcement::{Enforcement, gauge};
+use labels::{
+    EgressLabels, EventLabels, InterfaceLabels, MapLabels, ModeLabels, OutcomeLabels, PacketLabels, ReasonLabels,
+    RuleLabels,
+};
 
 /// Upper bounds of the event-to-block histogram, seconds. The usual path takes some tens of microseconds.
 const EVENT_TO_BLOCK_BOUNDS: [f64; 10] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 20e-3, 0.1, 1.0];
 
-/// Verdict and end of a packet.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct PacketLabels {
-    verdict: &'static str,
-    end: &'static str,
-}
+/// The same for polls. One over few sources takes a fraction of a millisecond, over full maps some tens of them; past a
+/// second polls are late.
+const POLL_BOUNDS: [f64; 9] = [500e-6, 1e-3, 2e-3, 5e-3, 10e-3, 20e-3, 50e-3, 0.2, 1.0];
 
-/// What became of something.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct OutcomeLabels {
-    outcome: &'static str,
-}
+/// The maps that can fill up.
+const MAPS: [&str; 6] = [map::ALLOWED, map::BLOCKS, map::NETWORKS, map::OWN, map::OWN_NETWORKS, map::SOURCES];
 
-/// Why: a source is blocked, an entry of the history lost.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ReasonLabels {
-    reason: &'static str,
-}
-
-/// Which rule fired in which window.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct RuleLabels {
-    rule: &'static str,
-    window: &'static str,
-}
-
-/// An interface.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct InterfaceLabels {
-    interface: String,
-}
-
-/// An interface and the XDP mode it got.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct ModeLabels {
-    interface: String,
-    mode: &'static str,
-}
-
-/// An interface and how the program hangs on its way out.
-#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
-pub struct EgressLabels {
-    interface: String,
-    kind: &'static str,
-}
+/// What policy can make of a finding.
+const OUTCOMES: [&str; 5] = ["alert", "block", "extend", "observe", "suppressed"];
 
 /// Every metric's handle. `docs/metrics.md` lists them.
 #[derive(Debug)]
@@ -115,14 +86,14 @@ pub struct Metrics {
     interface_egress_view: Family<EgressLabels, Gauge>,
     /// Attachments that fell back to generic mode.
     pub native_fallbacks: Counter,
-    /// How long the last poll of the kernel's maps took, seconds.
-    pub poll_seconds: Gauge<f64, AtomicU64>,
+    /// How long polls of the kernel's maps took, seconds.
+    pub poll: Histogram,
     /// Polls that failed in part.
     pub poll_errors: Counter,
-    /// New connections that were too many to be logged each.
-    pub connections_unlogged: Counter,
-    /// Log lines dropped because the reader was too slow.
-    pub log_lines_dropped: Counter,
+    map_entries: Family<MapLabels, Gauge>,
+    map_max_entries: Family<MapLabels, Gauge>,
+    log_lines_dropped: Counter,
+    log_lines_held_back: Family<EventLabels, Counter>,
 }
 
 impl Default for Metrics {
@@ -160,10 +131,12 @@ impl Default for Metrics {
             interface_mode: Family::default(),
             interface_egress_view: Family::default(),
             native_fallbacks: Counter::default(),
-            poll_seconds: Gauge::default(),
+            poll: Histogram::new(POLL_BOUNDS),
             poll_errors: Counter::default(),
-            connections_unlogged: Counter::default(),
+            map_entries: Family::default(),
+            map_max_entries: Family::default(),
             log_lines_dropped: Counter::default(),
+            log_lines_held_back: Family::default(),
         };
         m.register();
         m
@@ -172,8 +145,11 @@ impl Default for Metrics {
 
 impl Metrics {
     fn register(&mut self) {
+        // So that nothing has to happen before it can be seen.
+        OUTCOMES.iter().for_each(|outcome| drop(self.decisions.get_or_create(&OutcomeLabels { outcome })));
         let r = &mut self.registry;
-        r.register("build", "What is running", Info::new(vec![("version", env!("CARGO_PKG_VERSION"))]));
+        let build = [("version", env!("CARGO_PKG_VERSION").to_owned()), ("layout", LAYOUT_VERSION.to_string())];
+        r.register("build", "What is running", Info::new(build.to_vec()));
         r.register(
             "packets",
             "Packets by verdict and by how they ended; their sum is all packets received",
@@ -257,17 +233,19 @@ impl Metrics {
             self.interface_egress_view.clone(),
         );
         r.register("native_fallbacks", "Attachments that fell back to generic mode", self.native_fallbacks.clone());
-        r.register("poll_seconds", "Duration of the last poll of the kernel's maps", self.poll_seconds.clone());
+        r.register("poll_duration_seconds", "Duration of polls of the kernel's maps", self.poll.clone());
         r.register("poll_errors", "Polls that failed in part", self.poll_errors.clone());
-        r.register(
-            "connections_unlogged",
-            "New connections that were too many to be logged each",
-            self.connections_unlogged.clone(),
-        );
+        r.register("map_entries", "Entries of a map in the kernel", self.map_entries.clone());
+        r.register("map_max_entries", "Entries that a map in the kernel has room for", self.map_max_entries.clone());
         r.register(
             "log_lines_dropped",
             "Log lines dropped because the reader was too slow",
             self.log_lines_dropped.clone(),
+        );
+        r.register(
+            "log_lines_held_back",
+            "Log lines held back because there were too many of their kind",
+            self.log_lines_held_back.clone(),
         );
     }
 
@@ -312,6 +290,28 @@ impl Metrics {
             set(&self.dropped_packets.get_or_create(&labels), value(tally::dropped(code)));
             set(&self.would_drop_packets.get_or_create(&labels), value(tally::would_drop(code)));
         }
+    }
+
+    /// Takes over what the log counts.
+    pub fn take_log(&self, log: &Log) {
+        set(&self.log_lines_dropped, log.dropped());
+        for (event, n) in log.held_back() {
+            set(&self.log_lines_held_back.get_or_create(&EventLabels { event }), n);
+        }
+    }
+
+    /// Notes how many entries maps have room for, by their names in the kernel; those that cannot fill up are left out.
+    pub fn set_room(&self, maps: impl IntoIterator<Item = (String, u32)>) {
+        for (name, room) in maps {
+            if let Some(map) = MAPS.into_iter().find(|map| *map == name) {
+                self.map_max_entries.get_or_create(&MapLabels { map }).set(i64::from(room));
+            }
+        }
+    }
+
+    /// Notes how many entries a map has.
+    pub fn set_entries(&self, map: &'static str, entries: usize) {
+        self.map_entries.get_or_create(&MapLabels { map }).set(gauge(entries));
     }
 
     /// Counts a finding.
@@ -359,26 +359,4 @@ pub fn set(counter: &Counter, total: u64) {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn every_end_and_note_of_the_kernel_shows_up() {
-        let m = Metrics::default();
-        let tally: Vec<u64> = (0..u64::from(tcpcap_common::tally::TALLY_LEN)).map(|i| 1000 + i).collect();
-        m.take_tally(&tally);
-        let text = m.encode().unwrap();
-        for (i, _) in tally.iter().enumerate() {
-            assert!(text.contains(&format!(" {}\n", 1000 + i)), "counter {i} is missing from\n{text}");
-        }
-    }
-
-    #[test]
-    fn the_originals_two_names_are_kept() {
-        let m = Metrics::default();
-        m.processed_blocks.inc();
-        let text = m.encode().unwrap();
-        assert!(text.contains("tcpcap_processed_conns_total 0\n"), "{text}");
-        assert!(text.contains("tcpcap_processed_blocks_total 1\n"), "{text}");
-    }
-}
+mod tests;
