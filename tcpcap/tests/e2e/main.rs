@@ -7,6 +7,7 @@ mod egress;
 mod faults;
 mod honest;
 mod input;
+mod journal;
 mod lifecycle;
 mod looking;
 mod paths;
