@@ -53,6 +53,7 @@ fn metrics_are_those_that_are_documented() {
         .run(&net, SOON)
         .unwrap();
     assert_eq!(sensor.ask(&["status"]).0, 0);
+    assert_eq!(http::get(&net.sensor, tcpcap_lab::metrics::ADDRESS, "/api/v1/status").unwrap().status, 200);
     let metrics = sensor.metrics("a finding", |m| m.count("tcpcap_findings_total", &[]) > 0);
     let text = include_str!("../../../docs/metrics.md");
     let documented: BTreeSet<&str> = text

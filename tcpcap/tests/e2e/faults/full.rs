@@ -53,6 +53,10 @@ fn in_a_full_block_map_an_automatic_block_is_owed_and_an_operators_takes_the_old
     sensor.says(&["203.0.113.51/32 is not blocked yet, the kernel refuses the entry"]);
     let owed = sensor.metrics("a second try", |m| m.count("tcpcap_backend_errors_total", &[("backend", "xdp")]) > 1);
     assert_eq!(owed.get("tcpcap_blocks_owed", &[]), Some(1.0));
+    sensor.metrics("a round of comparing", |m| {
+        let blocks = [("map", map::BLOCKS)];
+        m.get("tcpcap_map_entries", &blocks) == m.get("tcpcap_map_max_entries", &blocks)
+    });
     assert_eq!(sensor.said("is not blocked yet"), 1);
 
     config.taken_over("deny = [\"192.0.2.77\"]\n", &mut sensor);
@@ -114,6 +118,16 @@ fn with_a_full_ring_events_are_lost_and_counted_and_blocks_hold() {
     let metrics = sensor.metrics("lost events", |m| m.count("tcpcap_events_total", &[("outcome", "ring_full")]) > 0);
     let sent = metrics.count("tcpcap_events_total", &[("outcome", "sent")]);
     sensor.metrics("the rest to be read", |m| m.count("tcpcap_events_read_total", &[]) >= sent);
+    sensor.says(&["WARN", " more new connections, too many to log each"]);
+    wait_until("each connection to be logged or counted", SOON, || {
+        let metrics = sensor.metrics("metrics", |_| true);
+        let held = metrics.count("tcpcap_log_lines_held_back_total", &[("event", "connection")]);
+        let logged = sensor.said("New connection: ") as u64 + metrics.count("tcpcap_log_lines_dropped_total", &[]);
+        // A few events are about something else.
+        let others = metrics.count("tcpcap_events_read_total", &[]).checked_sub(held + logged);
+        held > 0 && logged >= 10_000 && others.is_some_and(|others| others < 10)
+    })
+    .unwrap();
     scan(&net, forged(51));
     sensor.says(&["Blocked 203.0.113.51 for 10 min"]);
     assert!(knocker.stop() > 0);
