@@ -179,18 +179,19 @@ impl Journal {
     /// # Errors
     /// The journal cannot be reached, or there is no thread to be had.
     pub(super) fn start() -> io::Result<Self> {
-        let layer = tracing_journald::layer()?
-            .with_field_prefix(Some(PREFIX.to_owned()))
-            .with_syslog_identifier("tcpcap".to_owned())
-            .with_priority_mappings(PriorityMappings { info: Priority::Informational, ..PriorityMappings::new() });
-        // What comes here has passed the filter; this one tells the places that write lines that nobody here asks for more.
-        let journal = Dispatch::new(registry().with(layer).with(LevelFilter::OFF));
-        Self::start_with(journal, is_there, io::stdout(), WAITING)
+        reach()?;
+        let mut journal = None;
+        let connect = move || {
+            reach().ok()?;
+            // The library's first call waits like every other one.
+            journal = journal.take().or_else(|| dispatch().ok());
+            journal.clone()
+        };
+        Self::start_with(connect, io::stdout(), WAITING)
     }
 
     fn start_with(
-        journal: Dispatch,
-        is_there: fn() -> bool,
+        mut connect: impl FnMut() -> Option<Dispatch> + Send + 'static,
         mut otherwise: impl Write + Send + 'static,
         room: usize,
     ) -> io::Result<Self> {
@@ -199,10 +200,10 @@ impl Journal {
         let from = Arc::clone(&queue);
         thread::Builder::new().name("journal".into()).spawn(move || {
             while let Some(lines) = from.take() {
-                let is_there = is_there();
+                let journal = connect();
                 for line in lines {
-                    if is_there {
-                        line.give(&journal);
+                    if let Some(journal) = &journal {
+                        line.give(journal);
                     } else if line.write(&mut otherwise).is_err() {
                         from.drop_one();
                     }
@@ -234,9 +235,19 @@ impl Drop for Journal {
     }
 }
 
-/// A journal that is being restarted keeps its socket, and what is sent there.
-fn is_there() -> bool {
-    UnixDatagram::unbound().and_then(|socket| socket.connect(SOCKET)).is_ok()
+/// Whether the journal is there; does not wait. One that is being restarted keeps its socket, and what is sent there.
+fn reach() -> io::Result<()> {
+    UnixDatagram::unbound()?.connect(SOCKET)
+}
+
+/// What writes an event to the journal.
+fn dispatch() -> io::Result<Dispatch> {
+    let layer = tracing_journald::layer()?
+        .with_field_prefix(Some(PREFIX.to_owned()))
+        .with_syslog_identifier("tcpcap".to_owned())
+        .with_priority_mappings(PriorityMappings { info: Priority::Informational, ..PriorityMappings::new() });
+    // What comes here has passed the filter; this one tells the places that write lines that nobody here asks for more.
+    Ok(Dispatch::new(registry().with(layer).with(LevelFilter::OFF)))
 }
 
 /// Hands events to the journal's thread.

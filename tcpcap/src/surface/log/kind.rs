@@ -204,6 +204,8 @@ mod tests {
         }
         for (name, path) in &found {
             assert!(Kind::of(name).is_some(), "{name} in {} is no kind", path.display());
+            let is_told = path.ends_with("surface/tell/mod.rs") || path.ends_with("tests.rs");
+            assert!(is_told, "{name} in {}: lines of a kind are written in surface::tell", path.display());
         }
         // Those of decisions take their name from the outcome.
         let decisions = ["block", "extend", "observe", "suppressed"];

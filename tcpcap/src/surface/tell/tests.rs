@@ -175,6 +175,25 @@ fn every_kind_has_its_place_on_the_page_in_order_and_nothing_else_has() {
     assert!(Kind::ALL.iter().all(|kind| LINES.iter().any(|(name, _)| *name == kind.name())), "a kind has no line here");
 }
 
+#[test]
+fn the_page_says_how_many_lines_of_each_kind_there_are_at_most() {
+    let rows = PAGE.lines().filter(|line| line.starts_with('|') && line.contains("000 | "));
+    let (mut more, mut usual) = (Vec::new(), String::new());
+    for row in rows {
+        let [kinds, limit, _] = row.trim_matches('|').split(" | ").collect::<Vec<_>>()[..] else { panic!("{row}") };
+        let limit: u32 = limit.replace(',', "").parse().unwrap();
+        more.extend(kinds.split(',').map(|kind| (kind.trim().trim_matches('`').to_owned(), limit)));
+    }
+    for kind in Kind::ALL {
+        match more.iter().find(|(name, _)| name == kind.name()) {
+            Some((_, limit)) => assert_eq!(*limit, kind.per_second(), "{kind:?}"),
+            None => usual = format!("| every other | {} | ", kind.per_second()),
+        }
+    }
+    assert!(PAGE.contains(&usual), "{usual}");
+    assert_eq!(more.len(), 8);
+}
+
 /// The page shows the first line of each kind in both forms, and the text of every other.
 #[test]
 fn every_line_is_on_the_page_as_it_is_written() {

@@ -35,7 +35,8 @@ struct Stage {
 fn stage(room: usize) -> Stage {
     let ((let_go, waits), (sends, got)) = (mpsc::channel(), mpsc::channel());
     let told = Told { let_go: Mutex::new(waits), got: sends };
-    let journal = Journal::start_with(Dispatch::new(registry().with(told)), || true, io::sink(), room).unwrap();
+    let told = Dispatch::new(registry().with(told));
+    let journal = Journal::start_with(move || Some(told.clone()), io::sink(), room).unwrap();
     Stage { journal, let_go, got }
 }
 
@@ -103,7 +104,7 @@ fn without_the_journal_lines_go_to_standard_output() {
         }
     }
     let page = Page::default();
-    let journal = Journal::start_with(Dispatch::none(), || false, page.clone(), 10).unwrap();
+    let journal = Journal::start_with(|| None, page.clone(), 10).unwrap();
     logging(&journal, || {
         info!(event = "connection", "New connection: 192.0.2.56:5973 -> 10.0.0.5:80");
         error!("cannot");
@@ -125,7 +126,7 @@ fn a_line_that_can_be_written_nowhere_is_counted() {
             Ok(())
         }
     }
-    let journal = Journal::start_with(Dispatch::none(), || false, Broken, 10).unwrap();
+    let journal = Journal::start_with(|| None, Broken, 10).unwrap();
     let queue = Arc::clone(&journal.queue);
     logging(&journal, || info!("line"));
     drop(journal);
