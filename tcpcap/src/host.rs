@@ -56,10 +56,14 @@ pub fn require() -> Result<(), Failure> {
     require_capabilities(effective_capabilities(&status))
 }
 
-fn require_kernel(release: &str) -> Result<(), Failure> {
+/// The first two numbers of a kernel's release; zeros where there are none.
+pub(crate) fn kernel_version(release: &str) -> (u32, u32) {
     let mut numbers = release.split(|c: char| !c.is_ascii_digit()).map(|n| n.parse::<u32>().unwrap_or(0));
-    let version = (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0));
-    if version >= MIN_KERNEL {
+    (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0))
+}
+
+fn require_kernel(release: &str) -> Result<(), Failure> {
+    if kernel_version(release) >= MIN_KERNEL {
         return Ok(());
     }
     Err(Failure::failed(
@@ -83,7 +87,8 @@ const NEEDED: [Capability; 3] = [
 const SYS_ADMIN: u32 = 21;
 const NET_ADMIN: u32 = 12;
 
-fn effective_capabilities(status: &str) -> u64 {
+/// The effective capabilities in `/proc/PID/status`, as a set of bits.
+pub(crate) fn effective_capabilities(status: &str) -> u64 {
     status
         .lines()
         .find_map(|l| l.strip_prefix("CapEff:"))
@@ -91,11 +96,15 @@ fn effective_capabilities(status: &str) -> u64 {
         .unwrap_or(0)
 }
 
-fn require_capabilities(effective: u64) -> Result<(), Failure> {
+/// Those that are needed and not there, by name.
+pub(crate) fn missing_capabilities(effective: u64) -> Vec<&'static str> {
     let has = |bit: u32| effective & (1 << bit) != 0;
     // CAP_SYS_ADMIN is what the newer two were split from, and still includes them.
-    let missing: Vec<&str> =
-        NEEDED.iter().filter(|c| !has(c.bit) && (c.bit == NET_ADMIN || !has(SYS_ADMIN))).map(|c| c.name).collect();
+    NEEDED.iter().filter(|c| !has(c.bit) && (c.bit == NET_ADMIN || !has(SYS_ADMIN))).map(|c| c.name).collect()
+}
+
+fn require_capabilities(effective: u64) -> Result<(), Failure> {
+    let missing = missing_capabilities(effective);
     if missing.is_empty() {
         return Ok(());
     }

@@ -10,7 +10,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use rusqlite::{Connection, ErrorCode, OpenFlags, params_from_iter, types::Value};
 
 use super::{
-    Problem,
+    Degraded, Problem,
     clock::to_millis,
     row::{self, Row},
     schema::{self, with_suffix},
@@ -75,6 +75,31 @@ impl Reader {
             return Err(foreign);
         }
         Ok(Self { connection, path: path.to_owned() })
+    }
+
+    /// Reads through a file and changes nothing, neither in it nor beside it. Says what is wrong with it, if anything.
+    ///
+    /// # Errors
+    /// It cannot be read, or is not ours.
+    pub fn examine(path: &Path) -> Result<Option<String>, Problem> {
+        // SQLite would make the journal's files, and leave them there.
+        let alone = !with_suffix(path, "-wal").exists();
+        let connected = if alone { connect_alone(path) } else { connect(path) };
+        let look = |connection: &Connection| -> rusqlite::Result<Result<Option<String>, Problem>> {
+            if let Some(foreign) = schema::foreign(connection, path)? {
+                return Ok(Err(foreign));
+            }
+            let verdict: String = connection.query_row("PRAGMA quick_check(1)", (), |row| row.get(0))?;
+            Ok(Ok(Some(verdict).filter(|verdict| verdict != "ok")))
+        };
+        match connected.and_then(|connection| look(&connection)) {
+            Ok(known) => known,
+            Err(e) if Degraded::of(&e) == Degraded::Corrupt => Ok(Some(e.to_string())),
+            Err(e) => Err(Problem::new(
+                format!("cannot read the history {}: {e}", path.display()),
+                "run as root, or as a member of the group that the file belongs to",
+            )),
+        }
     }
 
     /// What happened, the newest first.

@@ -45,21 +45,30 @@ struct LinkInfo {
 /// Index of the interface that a pinned link holds; `None` when its interface is gone, or it cannot be asked.
 #[must_use]
 pub fn interface(pin: &Path) -> Option<u32> {
-    let ask = || -> io::Result<LinkInfo> {
-        let link = open(pin)?;
-        let mut info = LinkInfo::default();
-        let attr = InfoAttr {
-            fd: number(&link)?,
-            len: u32::try_from(size_of::<LinkInfo>()).map_err(io::Error::other)?,
-            info: (&raw mut info).addr() as u64,
-        };
-        // SAFETY: the kernel writes at most `len` bytes to `info`, which is that long.
-        match unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw const attr, size_of::<InfoAttr>()) } {
-            0 => Ok(info),
-            _ => Err(io::Error::last_os_error()),
-        }
+    ask(pin).ok().map(|info| info.interface).filter(|index| *index != 0)
+}
+
+/// The kernel's number of the program that a pinned link holds on its interface.
+///
+/// # Errors
+/// The pin cannot be opened, or the link cannot be asked.
+pub fn program(pin: &Path) -> io::Result<u32> {
+    ask(pin).map(|info| info.program)
+}
+
+fn ask(pin: &Path) -> io::Result<LinkInfo> {
+    let link = open(pin)?;
+    let mut info = LinkInfo::default();
+    let attr = InfoAttr {
+        fd: number(&link)?,
+        len: u32::try_from(size_of::<LinkInfo>()).map_err(io::Error::other)?,
+        info: (&raw mut info).addr() as u64,
     };
-    ask().ok().map(|info| info.interface).filter(|index| *index != 0)
+    // SAFETY: the kernel writes at most `len` bytes to `info`, which is that long.
+    match unsafe { libc::syscall(libc::SYS_bpf, BPF_OBJ_GET_INFO_BY_FD, &raw const attr, size_of::<InfoAttr>()) } {
+        0 => Ok(info),
+        _ => Err(io::Error::last_os_error()),
+    }
 }
 
 /// Takes a link's program off its interface at once, and removes the pin. Without this the kernel does it a moment after

@@ -6,6 +6,7 @@ mod egress;
 mod link;
 mod pins;
 mod ring;
+pub mod survey;
 mod tables;
 
 pub use attach::{Attachment, Mode, ModeChoice};

@@ -34,13 +34,13 @@ use crate::failure::Failure;
 /// Where the BPF file system is.
 pub const BPFFS: &str = "/sys/fs/bpf";
 /// Our place there.
-const ROOT: &str = "tcpcap";
+pub(super) const ROOT: &str = "tcpcap";
 const LINKS: &str = "links";
-const MAPS_PREFIX: &str = "maps-v";
-const NAMESPACE_PREFIX: &str = "net-";
+pub(super) const MAPS_PREFIX: &str = "maps-v";
+pub(super) const NAMESPACE_PREFIX: &str = "net-";
 /// A map of another shape whose entries wait to be taken over.
 const OLD_PREFIX: &str = "OLD_";
-const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
+pub(super) const BPF_FS_MAGIC: i64 = 0xcafe_4a11;
 
 /// The pins of this network namespace. They are this process's until it ends, and stay after it.
 pub struct Pins {
@@ -298,7 +298,7 @@ fn is_enforced(dir: &Path) -> bool {
     links(dir).iter().any(|link| link::interface(&link.path).is_some())
 }
 
-fn links(dir: &Path) -> Vec<PinnedLink> {
+pub(super) fn links(dir: &Path) -> Vec<PinnedLink> {
     let ways = [Way::In(Mode::Native), Way::In(Mode::Generic), Way::Out];
     entries(&dir.join(LINKS))
         .filter_map(|path| {
@@ -310,11 +310,11 @@ fn links(dir: &Path) -> Vec<PinnedLink> {
         .collect()
 }
 
-fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
+pub(super) fn entries(dir: &Path) -> impl Iterator<Item = PathBuf> + use<> {
     fs::read_dir(dir).into_iter().flatten().flatten().map(|entry| entry.path())
 }
 
-fn name_of(path: &Path) -> String {
+pub(super) fn name_of(path: &Path) -> String {
     path.file_name().map(OsStr::to_string_lossy).unwrap_or_default().into_owned()
 }
 
@@ -330,24 +330,28 @@ fn remove_tree(dir: &Path) -> io::Result<()> {
 }
 
 /// The number of this thread's network namespace.
-fn namespace() -> io::Result<u64> {
+pub(super) fn namespace() -> io::Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
 fn file_system(path: &Path) -> io::Result<i64> {
+    statfs(path).map(|found| found.f_type)
+}
+
+pub(super) fn statfs(path: &Path) -> io::Result<libc::statfs> {
     use std::os::unix::ffi::OsStrExt as _;
     let path = std::ffi::CString::new(path.as_os_str().as_bytes())?;
     let mut found = std::mem::MaybeUninit::<libc::statfs>::uninit();
     // SAFETY: the path ends in a zero, and the place for the answer is ours.
     match unsafe { libc::statfs(path.as_ptr(), found.as_mut_ptr()) } {
         // SAFETY: the call succeeded, so it has written the answer.
-        0 => Ok(unsafe { found.assume_init() }.f_type),
+        0 => Ok(unsafe { found.assume_init() }),
         _ => Err(io::Error::last_os_error()),
     }
 }
 
 /// Who holds the lock on a directory, as far as the kernel tells: `1: FLOCK  ADVISORY  WRITE 1234 00:1d:42 0 EOF`.
-fn holder(dir: &File) -> Option<u32> {
+pub(super) fn holder(dir: &File) -> Option<u32> {
     let meta = dir.metadata().ok()?;
     let file = format!("{:02x}:{:02x}:{}", libc::major(meta.dev()), libc::minor(meta.dev()), meta.ino());
     holder_in(&fs::read_to_string("/proc/locks").ok()?, &file)

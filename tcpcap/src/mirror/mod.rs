@@ -292,6 +292,19 @@ impl Drop for Mirror {
     }
 }
 
+/// Asks nft for its version and its tables, and changes nothing. Returns the version as nft tells it.
+///
+/// # Errors
+/// nft cannot be run, or cannot ask the kernel.
+pub fn probe(config: &Config) -> Result<String, String> {
+    let runtime = runtime::Builder::new_current_thread().enable_all().build().map_err(|e| e.to_string())?;
+    runtime.block_on(async {
+        let version = apply::nft(config, &["--version"], "").await.map_err(|e| e.to_string())?;
+        apply::nft(config, &["list", "tables"], "").await.map_err(|e| e.to_string())?;
+        Ok(String::from_utf8_lossy(&version).trim().to_owned())
+    })
+}
+
 /// Takes our table out of nft, and returns whether there was one. One of the same name that somebody else made stays.
 ///
 /// # Errors
