@@ -7,6 +7,7 @@ pub mod capture;
 pub mod cmd;
 pub mod control;
 pub mod daemon;
+pub mod doctor;
 pub mod enforce;
 pub mod failure;
 pub mod history;

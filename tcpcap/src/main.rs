@@ -4,7 +4,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tcpcap::{
-    cmd::{self, detach::DetachArgs},
+    cmd::{self, detach::DetachArgs, doctor::DoctorArgs},
+    failure::EXIT_FAILED,
     settings::{BlockArgs, ModeArgs, ReplayArgs, RunArgs, ShowArgs, SocketArgs, TargetArgs},
 };
 
@@ -20,6 +21,8 @@ struct Cli {
 enum Verb {
     /// Watch, detect and block, in the foreground, until SIGINT or SIGTERM
     Run(RunArgs),
+    /// Show what this kernel, card, capability set and container allow, with the remedy for what is amiss
+    Doctor(DoctorArgs),
     /// Show how the running tcpcap is doing
     Status(ShowArgs),
     /// Show the blocks that are on, newest first
@@ -45,6 +48,12 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => cmd::run::run(args),
+        Verb::Doctor(args) => match cmd::doctor::run(args) {
+            Ok(true) => Ok(()),
+            // It has said what.
+            Ok(false) => return ExitCode::from(EXIT_FAILED),
+            Err(failure) => Err(failure),
+        },
         Verb::Status(args) => cmd::status::run(&args),
         Verb::List(args) => cmd::list::run(&args),
         Verb::Block(args) => cmd::block::run(args),

@@ -4,6 +4,7 @@ pub mod allow;
 pub mod block;
 pub mod detach;
 pub mod disallow;
+pub mod doctor;
 pub mod list;
 pub mod mode;
 mod print;

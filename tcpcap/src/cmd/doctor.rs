@@ -1,0 +1,56 @@
+//! `tcpcap doctor`: what this kernel, card, capability set and container allow.
+
+use std::{env, io::IsTerminal as _};
+
+use clap::Args;
+
+use super::print;
+use crate::{
+    doctor::{Host, Level, examine},
+    failure::Failure,
+    settings::{RunArgs, ShowFormat},
+};
+
+/// What was typed after `tcpcap doctor`: what `tcpcap run` would be told, so that the same is looked at.
+#[derive(Args, Debug)]
+pub struct DoctorArgs {
+    /// What the daemon would be told.
+    #[command(flatten)]
+    pub run: RunArgs,
+
+    /// How to print it
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub output: ShowFormat,
+}
+
+/// Runs all checks and prints what they say. `false`: one of them failed.
+///
+/// # Errors
+/// Nothing can be printed.
+pub fn run(args: DoctorArgs) -> Result<bool, Failure> {
+    let config = args.run.judging.config.clone();
+    let (settings, wrong) = match args.run.clone().resolve() {
+        Ok(settings) => (settings, None),
+        Err(wrong) => {
+            // What was typed still says where to look.
+            let mut typed = args.run;
+            typed.judging.config = None;
+            (typed.resolve()?, Some(wrong))
+        }
+    };
+    let report = examine(&Host::new(settings, config, wrong));
+    match args.output {
+        ShowFormat::Text => print::text(&report.text(wants_colour()))?,
+        ShowFormat::Json => {
+            let value =
+                report.json().map_err(|e| Failure::failed(format!("cannot be written as JSON: {e}"), "report this"))?;
+            print::json(&value)?;
+        }
+    }
+    Ok(report.count(Level::Fail) == 0)
+}
+
+/// On a terminal, unless `NO_COLOR` is set.
+fn wants_colour() -> bool {
+    std::io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
+}

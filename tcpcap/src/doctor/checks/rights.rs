@@ -1,0 +1,189 @@
+//! What this process may do.
+
+use std::io;
+
+use super::{Finding, Host};
+use crate::{
+    host::missing_capabilities,
+    kernel::{BPFFS, survey},
+};
+use tcpcap_common::LAYOUT_VERSION;
+
+const SYS_NICE: u32 = 23;
+/// From here on the kernel counts BPF's memory by control group, not by this limit.
+const COUNTED_BY_CGROUP: (u32, u32) = (5, 11);
+/// Bytes: what the maps take before anybody is blocked, with room.
+const MEMLOCK: u64 = 256 << 20;
+/// What readers of the port, clients of the socket, the history and the kernel's objects take, with room.
+const OPEN_FILES: u64 = 1024;
+
+const AS_ROOT: &str = "run it as root (sudo), or give the service CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+
+pub(super) fn capabilities(host: &Host) -> Finding {
+    let effective = host.capabilities();
+    let missing = missing_capabilities(effective);
+    if !missing.is_empty() {
+        return Finding::fail(
+            format!("this process lacks {}", missing.join(", ")),
+            "it may not load XDP programs",
+            AS_ROOT,
+        );
+    }
+    if effective & 1 << SYS_NICE == 0 {
+        return Finding::warn(
+            "this process lacks CAP_SYS_NICE alone",
+            "tcpcap runs at normal priority: on a busy host, scanners see more ports before they are dropped",
+            "give the service CAP_SYS_NICE too",
+        );
+    }
+    Finding::ok("CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_NICE")
+}
+
+/// Whether a filter of system calls is on.
+fn is_filtered(host: &Host) -> bool {
+    let status = host.read("/proc/self/status").unwrap_or_default();
+    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
+}
+
+pub(super) fn bpf(host: &Host) -> Finding {
+    answered(survey::make_a_map(), host.has_rights(), is_filtered(host))
+}
+
+/// What the answer to bpf(2) means.
+pub(super) fn answered(answer: io::Result<()>, has_rights: bool, is_filtered: bool) -> Finding {
+    let Err(e) = answer else { return Finding::ok("bpf(2) works") };
+    let found = format!("bpf(2): {e}");
+    match e.raw_os_error() {
+        Some(libc::EPERM | libc::EACCES) if !has_rights => {
+            Finding::fail(found, "this process lacks the capabilities for it, see above", AS_ROOT)
+        }
+        Some(libc::EPERM | libc::EACCES | libc::ENOSYS) if is_filtered => Finding::fail(
+            found,
+            "the capabilities are there, but a seccomp filter denies the call, as the default profiles of podman and \
+             Docker do",
+            "use a profile that allows bpf (podman, docker: --security-opt seccomp=FILE; systemd: SystemCallFilter=bpf)",
+        ),
+        Some(libc::EPERM | libc::EACCES) => Finding::fail(
+            found,
+            "the capabilities are there, so a security module, a lockdown or a user namespace denies the call",
+            "see `lockdown`, `lsm` and `user-namespace`, and `dmesg`",
+        ),
+        Some(libc::ENOSYS) => {
+            Finding::fail(found, "this kernel was built without it", "use a kernel with CONFIG_BPF_SYSCALL")
+        }
+        _ => Finding::fail(found, "tcpcap does not start", "see `dmesg` for the kernel's reason"),
+    }
+}
+
+pub(super) fn programs(host: &Host) -> Finding {
+    if !host.has_rights() {
+        return host.unseen();
+    }
+    match host.loaded() {
+        Err(failure) => Finding::fail(failure.cause.clone(), "tcpcap does not start", failure.remedy.clone()),
+        Ok(loaded) => match &loaded.egress_refused {
+            None => Finding::ok(format!("the kernel takes {} and the program on the way out", loaded.program)),
+            Some(why) => Finding::warn(
+                format!("the kernel takes {}, but not the program on the way out: {why}", loaded.program),
+                "our own answers go unseen: completions are judged by what comes in alone",
+                "none needed; `egress = \"off\"` says that this is meant",
+            ),
+        },
+    }
+}
+
+const UNPINNED: &str = "tcpcap runs, but its blocks end with it: nothing can be pinned";
+
+pub(super) fn bpffs(host: &Host) -> Finding {
+    let place = match survey::place(&host.bpffs()) {
+        Ok(place) if place.is_bpffs => place,
+        _ => {
+            let found = format!("{BPFFS} is no BPF file system");
+            let remedy = if super::container::is_one(host) {
+                format!("mount the host's into the container: -v {BPFFS}:{BPFFS}")
+            } else {
+                format!("mount -t bpf bpf {BPFFS}")
+            };
+            return Finding::warn(found, UNPINNED, remedy);
+        }
+    };
+    match place.refused {
+        None => Finding::ok(format!("{BPFFS} can be written to")),
+        Some(libc::EROFS) => {
+            Finding::warn(format!("{BPFFS} is mounted read-only"), UNPINNED, format!("mount -o remount,rw {BPFFS}"))
+        }
+        Some(_) if !host.has_rights() => host.unseen(),
+        Some(code) => Finding::warn(
+            format!("{BPFFS}: {}", io::Error::from_raw_os_error(code)),
+            UNPINNED,
+            format!("let this user write to {BPFFS}/tcpcap: mkdir it as root, and chown it"),
+        ),
+    }
+}
+
+pub(super) fn pins(host: &Host) -> Finding {
+    let left = match host.left() {
+        Ok(Some(left)) => left,
+        Ok(None) => return Finding::ok(format!("{BPFFS}/tcpcap is made when tcpcap starts")),
+        Err(_) => return host.unseen(),
+    };
+    // SAFETY: has no preconditions.
+    let me = unsafe { libc::geteuid() };
+    let place = format!("{BPFFS}/tcpcap");
+    if left.owner != 0 && left.owner != me || left.mode & 0o022 != 0 {
+        let found = format!("{place} belongs to user {}, with mode {:04o}", left.owner, left.mode);
+        return Finding::warn(
+            found,
+            "others than root may change what tcpcap left in the kernel",
+            format!("chown root:root {place}; chmod 0750 {place}"),
+        );
+    }
+    let mut others = left.layouts.iter().filter(|layout| **layout != LAYOUT_VERSION.to_string());
+    if let Some(other) = others.next() {
+        return Finding::fail(
+            format!("the blocks in the kernel are of layout {other}; this tcpcap knows layout {LAYOUT_VERSION}"),
+            "tcpcap does not start, and what is pinned stays in force",
+            "start the version that made them, or let go of them with `tcpcap detach`",
+        );
+    }
+    match left.links.len() {
+        0 => Finding::ok(format!("{place} is root's; nothing is left there of this network")),
+        links => Finding::ok(format!("{place} is root's; {links} programs attached")),
+    }
+}
+
+/// The soft limit of that name in `/proc/self/limits`; `None`: there is none.
+fn limit(host: &Host, name: &str) -> io::Result<Option<u64>> {
+    let text = host.read("/proc/self/limits")?;
+    let line = text.lines().find_map(|line| line.strip_prefix(name)).ok_or(io::ErrorKind::NotFound)?;
+    Ok(line.split_whitespace().next().and_then(|soft| soft.parse().ok()))
+}
+
+pub(super) fn memlock(host: &Host) -> Finding {
+    if host.kernel() >= COUNTED_BY_CGROUP {
+        return Finding::ok("of no concern: since 5.11 the control group's memory limit counts");
+    }
+    match limit(host, "Max locked memory") {
+        Ok(Some(bytes)) if bytes < MEMLOCK => Finding::fail(
+            format!("{} MiB, and this kernel counts maps against it", bytes >> 20),
+            format!("tcpcap's maps take up to {} MiB", MEMLOCK >> 20),
+            "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: --ulimit memlock=-1",
+        ),
+        Ok(Some(bytes)) => Finding::ok(format!("{} MiB", bytes >> 20)),
+        Ok(None) => Finding::ok("no limit"),
+        Err(_) => Finding::skip("/proc/self/limits is not shown here"),
+    }
+}
+
+pub(super) fn open_files(host: &Host) -> Finding {
+    match limit(host, "Max open files") {
+        Ok(Some(files)) if files < OPEN_FILES => Finding::warn(
+            format!("{files} at most"),
+            "with many readers of metrics and clients, tcpcap may run out of them",
+            format!("ulimit -n {OPEN_FILES}; systemd: LimitNOFILE={OPEN_FILES}"),
+        ),
+        Ok(Some(files)) => Finding::ok(format!("{files} at most")),
+        Ok(None) => Finding::ok("no limit"),
+        Err(_) => Finding::skip("/proc/self/limits is not shown here"),
+    }
+}
