@@ -200,6 +200,18 @@ pub(crate) const SUITES: &[Suite] = &[
         long: false,
     },
     Suite {
+        name: "doctor",
+        tiers: &[4],
+        about: "tcpcap doctor where what it is to find is really so",
+        packages: SENSOR,
+        targets: Targets::Test("doctor"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: false,
+    },
+    Suite {
         name: "e2e",
         tiers: &[4],
         about: "the binary in network namespaces, against real scanners",

@@ -6,8 +6,9 @@ use super::{Finding, Host};
 const HOST_PIDS: u64 = 0xefff_fffc;
 const HOST_USERS: u64 = 0xefff_fffd;
 const HOST_CGROUPS: u64 = 0xefff_fffb;
-/// This one only since 6.18; before that the host's has a number like any other's.
+/// Since [`NUMBERED`]; before that the host's network has a number like any other.
 const HOST_NETWORK: u64 = 0xefff_fff9;
+const NUMBERED: (u32, u32) = (6, 18);
 
 /// The number of one of this process's namespaces, or of process 1's: `pid:[4026531836]`.
 fn namespace(host: &Host, process: &str, kind: &str) -> Option<u64> {
@@ -68,8 +69,8 @@ pub(super) fn network(host: &Host) -> Finding {
     }
     match first {
         Some(first) if first == ours => Finding::ok("the host's"),
-        None => host.unseen(),
-        Some(_) => Finding::warn(
+        None if host.kernel() < NUMBERED => host.unseen(),
+        _ => Finding::warn(
             "a network namespace of its own",
             "tcpcap sees and blocks what comes into this namespace, and nothing else of the host",
             "if that is not meant, start it outside of `ip netns exec` or `nsenter`",
