@@ -2,7 +2,7 @@
 
 use std::{fs, os::unix::fs::MetadataExt as _};
 
-use tcpcap::kernel::{Kernel, ModeChoice};
+use tcpcap::kernel::{Kernel, Mode, ModeChoice};
 use tcpcap_lab::{
     Direct, Internet, Lab,
     layout::{CARD, CARD1},
@@ -51,6 +51,10 @@ fn a_cable_with_too_few_receive_queues_is_generic() {
         .unwrap();
     let said = doctor(&host, &Place::new(), &["--iface", "few"]);
     said.has("mode", "warn", "as many receive queues as the other end has transmit queues");
+    // And so it is.
+    let (mut kernel, index) = (Kernel::load().unwrap(), host.card("few").unwrap().index);
+    let attached = host.enter(|| kernel.attach("few", index, ModeChoice::Auto, None)).unwrap().unwrap();
+    assert_eq!(attached.mode, Mode::Generic);
 }
 
 #[test]

@@ -205,11 +205,21 @@ fn interrupted(host: &Host, card: &Card) -> BTreeSet<u32> {
     found
 }
 
+/// Whether the kernel hands a card's packets on to other CPUs.
+fn is_shared_out(host: &Host, card: &Card) -> bool {
+    let mask = host.read(&format!("/sys/class/net/{}/queues/rx-0/rps_cpus", card.name));
+    mask.is_ok_and(|mask| mask.contains(|c: char| !matches!(c, '0' | ',')))
+}
+
 pub(super) fn queues(host: &Host, card: &Card) -> Finding {
     let Some(queues) = card.queues else { return Finding::skip("this interface does not tell of its queues") };
     let cpus = host.read("/sys/devices/system/cpu/online").map_or(1, |list| cpus(&list).len());
     let now = queues.now;
-    let found = format!("{now} receive {}, {cpus} CPUs", if now == 1 { "queue" } else { "queues" });
+    let found = format!(
+        "{now} receive {}, {cpus} {}",
+        if now == 1 { "queue" } else { "queues" },
+        if cpus == 1 { "CPU" } else { "CPUs" }
+    );
     if card.kind.is_some() {
         return Finding::ok(format!("{found}; a virtual card's packets are looked at where they are sent"));
     }
@@ -222,7 +232,9 @@ pub(super) fn queues(host: &Host, card: &Card) -> Finding {
         );
     }
     if cpus > 1 && now == 1 {
-        return Finding::ok(format!("{found}: one CPU looks at all packets, and the card has no more"));
+        // Generic mode comes behind it, native mode before it.
+        let shared = if is_shared_out(host, card) { "; in generic mode several do (RPS)" } else { "" };
+        return Finding::ok(format!("{found}: one CPU looks at all packets, and the card has no more{shared}"));
     }
     let busy = interrupted(host, card);
     if cpus > 1

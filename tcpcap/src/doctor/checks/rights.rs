@@ -10,6 +10,7 @@ use crate::{
 use tcpcap_common::LAYOUT_VERSION;
 
 const SYS_NICE: u32 = 23;
+const SYS_RESOURCE: u32 = 24;
 /// From here on the kernel counts BPF's memory by control group, not by this limit.
 const COUNTED_BY_CGROUP: (u32, u32) = (5, 11);
 /// Bytes: what the maps take before anybody is blocked, with room.
@@ -147,7 +148,7 @@ pub(super) fn pins(host: &Host) -> Finding {
         );
     }
     match left.links.len() {
-        0 => Finding::ok(format!("{place} is root's; nothing is left there of this network")),
+        0 => Finding::ok(format!("{place} is root's, and holds nothing of this network")),
         links => Finding::ok(format!("{place} is root's; {links} programs attached")),
     }
 }
@@ -164,10 +165,14 @@ pub(super) fn memlock(host: &Host) -> Finding {
         return Finding::ok("of no concern: since 5.11 the control group's memory limit counts");
     }
     match limit(host, "Max locked memory") {
+        // The library does so when the kernel refuses a map.
+        Ok(Some(bytes)) if bytes < MEMLOCK && host.capabilities() & 1 << SYS_RESOURCE != 0 => {
+            Finding::ok(format!("{} KiB, which tcpcap raises by itself", bytes >> 10))
+        }
         Ok(Some(bytes)) if bytes < MEMLOCK => Finding::fail(
-            format!("{} MiB, and this kernel counts maps against it", bytes >> 20),
+            format!("{} KiB, and this kernel counts maps against it", bytes >> 10),
             format!("tcpcap's maps take up to {} MiB", MEMLOCK >> 20),
-            "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: --ulimit memlock=-1",
+            "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: --ulimit memlock=-1; or give it CAP_SYS_RESOURCE",
         ),
         Ok(Some(bytes)) => Finding::ok(format!("{} MiB", bytes >> 20)),
         Ok(None) => Finding::ok("no limit"),

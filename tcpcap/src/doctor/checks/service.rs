@@ -119,12 +119,13 @@ pub(super) fn socket(host: &Host) -> Finding {
 pub(super) fn group(host: &Host) -> Finding {
     let name = host.group;
     match Group::from_name(name) {
-        Ok(Some(_)) => Finding::ok(format!("members of {name} may use the socket")),
-        Ok(None) => Finding::warn(
+        // There may be no file of groups at all.
+        Err(nix::errno::Errno::ENOENT) | Ok(None) => Finding::warn(
             format!("there is no group {name}"),
             "only root may use the socket, and so the verbs",
             format!("groupadd --system {name}; usermod -aG {name} USER; restart tcpcap"),
         ),
+        Ok(Some(_)) => Finding::ok(format!("members of {name} may use the socket")),
         Err(e) => Finding::skip(format!("groups cannot be looked up: {e}")),
     }
 }

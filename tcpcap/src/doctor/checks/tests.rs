@@ -157,7 +157,8 @@ fn of_rights() -> Vec<Case> {
         files(&[("sys/fs/bpf/x", Some(""))], "bpffs", Warn, "mount -t bpf bpf /sys/fs/bpf"),
         files(&[("proc/self/ns/pid", Some("-> pid:[4026532000]"))], "bpffs", Warn, "-v /sys/fs/bpf:/sys/fs/bpf"),
         files(&[], "pins", Ok, "is made when tcpcap starts"),
-        files(&[old], "memlock", Fail, "8 MiB, and this kernel counts maps against it"),
+        files(&[old, ("proc/self/status", Some(&three))], "memlock", Fail, "8192 KiB, and this kernel counts"),
+        files(&[old], "memlock", Ok, "8192 KiB, which tcpcap raises by itself"),
         files(&[old, locked("Max locked memory unlimited unlimited bytes")], "memlock", Ok, "no limit"),
         files(&[old, (limits, None)], "memlock", Skip, "not shown"),
         files(&[locked("Max open files 256 256 files")], "open-files", Warn, "256 at most"),
@@ -179,7 +180,7 @@ fn of_pins() -> Vec<Case> {
     let other = ask("pins", &tree.host());
     vec![
         ("pins", Level::Warn, "with mode 0777", open),
-        ("pins", Level::Ok, "nothing is left there", closed),
+        ("pins", Level::Ok, "holds nothing of this network", closed),
         ("pins", Level::Fail, "are of layout 99; this tcpcap knows layout", other),
     ]
 }

@@ -46,7 +46,7 @@ pub(super) fn cases() -> Vec<Case> {
     use Level::{Fail, Ok, Skip, Warn};
     let well = Tree::but(&[]);
     let host = well.host();
-    let old = Tree::but(&[("proc/sys/kernel/osrelease", Some("5.15.0"))]).host();
+    let old = Tree::but(&[("proc/sys/kernel/osrelease", Some("5.15.0"))]);
     let with = |mode| well.host_with(|settings| settings.mode = mode);
     let (native, generic) = (with(ModeChoice::Native), with(ModeChoice::Generic));
     let unseen_egress = well.host_with(|settings| settings.egress = EgressChoice::Off);
@@ -72,6 +72,7 @@ pub(super) fn cases() -> Vec<Case> {
     let crowded = spread.host();
     let all_on_one = ask_card("queues", &crowded, &eth0());
     spread.put("proc/irq/41/effective_affinity_list", "5\n");
+    let rps = Tree::but(&[("sys/class/net/eth0/queues/rx-0/rps_cpus", Some("00000000,000000ff\n"))]);
     let say = |name, level, says, host: &Host, card: &Card| (name, level, says, ask_card(name, host, card));
     vec![
         say("link", Ok, "driver ice, up", &host, &eth0()),
@@ -112,12 +113,13 @@ pub(super) fn cases() -> Vec<Case> {
         say("queues", Ok, "8 receive queues, 8 CPUs", &host, &eth0()),
         say("queues", Warn, "ethtool -L eth0 combined 8", &host, &queues(1, 16)),
         say("queues", Ok, "the card has no more", &host, &queues(1, 1)),
+        say("queues", Ok, "in generic mode several do (RPS)", &rps.host(), &queues(1, 1)),
         say("queues", Ok, "a virtual card's", &host, &virtual_card("veth")),
         say("queues", Skip, "does not tell", &host, &Card { queues: None, ..eth0() }),
         ("queues", Warn, "all interrupts come to CPU 3", all_on_one),
         say("queues", Ok, "8 receive queues", &spread.host(), &eth0()),
         say("answers", Ok, "by tcx", &host, &eth0()),
-        say("answers", Ok, "by clsact", &old, &eth0()),
+        say("answers", Ok, "by clsact", &old.host(), &eth0()),
         say("answers", Ok, "as it is told", &unseen_egress, &eth0()),
         say("answers", Warn, "without an Ethernet header", &host, &Card { ethernet: false, ..eth0() }),
     ]
