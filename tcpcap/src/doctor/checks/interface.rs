@@ -163,17 +163,17 @@ pub(super) fn offloads(_: &Host, card: &Card) -> Finding {
     if card.driver.as_deref() == Some(VIRTIO) && !is_merged_by_host(card) {
         return Finding::ok(format!("{}, which the driver turns off by itself for XDP", names.join(", ")));
     }
-    let remedy = if on.iter().all(|offload| offload.fixed) {
-        "cannot be changed here: turn it off where this card is set up (the hypervisor)".to_owned()
-    } else {
-        let off: Vec<_> = on.iter().filter(|offload| !offload.fixed).map(|o| format!("{} off", o.name)).collect();
-        format!("ethtool -K {} {}", card.name, off.join(" "))
-    };
-    Finding::warn(
-        format!("{} on: the card merges packets", names.join(", ")),
-        "merged packets count as one, and many drivers refuse native mode meanwhile",
-        remedy,
-    )
+    let found = format!("{} on: the card merges packets", names.join(", "));
+    let means = "merged packets count as one, and many drivers refuse native mode meanwhile";
+    if on.iter().all(|offload| offload.fixed) {
+        return Finding::warn(
+            found,
+            format!("{means}; in generic mode the kernel warns in its log that it cannot turn this off: harmless"),
+            "cannot be changed here: turn it off where this card is set up (the hypervisor)",
+        );
+    }
+    let off: Vec<_> = on.iter().filter(|offload| !offload.fixed).map(|o| format!("{} off", o.name)).collect();
+    Finding::warn(found, means, format!("ethtool -K {} {}", card.name, off.join(" ")))
 }
 
 /// The CPUs in a list such as `0-3,8`.
