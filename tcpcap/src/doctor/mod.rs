@@ -1,7 +1,7 @@
 //! What this kernel, card, capability set and container allow, and what stands in tcpcap's way.
 //!
-//! Every check looks and changes nothing: what it makes or loads to see whether that works is dropped again, and nothing
-//! is attached. `docs/doctor.md` describes each.
+//! Every check looks and changes nothing: what it makes or loads to see whether that works is dropped again, and
+//! nothing is attached. `docs/doctor.md` describes each.
 
 mod card;
 mod checks;

@@ -62,7 +62,8 @@ pub(super) fn answered(answer: io::Result<()>, has_rights: bool, is_filtered: bo
             found,
             "the capabilities are there, but a seccomp filter denies the call, as the default profiles of podman and \
              Docker do",
-            "use a profile that allows bpf (podman, docker: --security-opt seccomp=FILE; systemd: SystemCallFilter=bpf)",
+            "use a profile that allows bpf (podman, docker: --security-opt seccomp=FILE; systemd: \
+             SystemCallFilter=bpf)",
         ),
         Some(libc::EPERM | libc::EACCES) => Finding::fail(
             found,
@@ -172,7 +173,8 @@ pub(super) fn memlock(host: &Host) -> Finding {
         Ok(Some(bytes)) if bytes < MEMLOCK => Finding::fail(
             format!("{} KiB, and this kernel counts maps against it", bytes >> 10),
             format!("tcpcap's maps take up to {} MiB", MEMLOCK >> 20),
-            "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: --ulimit memlock=-1; or give it CAP_SYS_RESOURCE",
+            "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: --ulimit memlock=-1; or give it \
+             CAP_SYS_RESOURCE",
         ),
         Ok(Some(bytes)) => Finding::ok(format!("{} MiB", bytes >> 20)),
         Ok(None) => Finding::ok("no limit"),
