@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use tcpcap::{
-    cmd::{self, detach::DetachArgs, doctor::DoctorArgs},
+    cmd::{self, check::CheckArgs, config::ConfigVerbArgs, detach::DetachArgs, doctor::DoctorArgs},
     failure::EXIT_FAILED,
     settings::{BlockArgs, ModeArgs, ReplayArgs, RunArgs, ShowArgs, SocketArgs, TargetArgs},
 };
@@ -39,6 +39,10 @@ enum Verb {
     Mode(ModeArgs),
     /// Read configuration and feeds anew
     Reload(SocketArgs),
+    /// Say whether tcpcap would start with its configuration, and everything that is wrong with it
+    Check(CheckArgs),
+    /// Show what can be configured, or what is and who said so
+    Config(ConfigVerbArgs),
     /// Take out of the kernel what a daemon left there: programs, blocks, everything
     Detach(DetachArgs),
     /// Play capture files to the same detector, with no privileges and no kernel
@@ -48,7 +52,7 @@ enum Verb {
 fn main() -> ExitCode {
     let result = match Cli::parse().verb {
         Verb::Run(args) => cmd::run::run(args),
-        Verb::Doctor(args) => match cmd::doctor::run(args) {
+        Verb::Doctor(args) => match cmd::doctor::run(&args) {
             Ok(true) => Ok(()),
             // It has said what.
             Ok(false) => return ExitCode::from(EXIT_FAILED),
@@ -62,6 +66,8 @@ fn main() -> ExitCode {
         Verb::Disallow(args) => cmd::disallow::run(&args),
         Verb::Mode(args) => cmd::mode::run(&args),
         Verb::Reload(args) => cmd::reload::run(&args),
+        Verb::Check(args) => cmd::check::run(&args),
+        Verb::Config(args) => cmd::config::run(&args),
         Verb::Detach(args) => cmd::detach::run(args),
         Verb::Replay(args) => cmd::replay::run(args),
     };

@@ -13,6 +13,6 @@ use crate::{
 /// No daemon to be reached, or it refuses: who would lock the operator out is not blocked.
 pub fn run(args: BlockArgs) -> Result<(), Failure> {
     let BlockArgs { target: TargetArgs { network, socket }, lasts, reason } = args;
-    let done = socket.client().act(&Command::Block { network, lasts, note: reason })?;
+    let done = socket.client()?.act(&Command::Block { network, lasts, note: reason })?;
     print::line(&done)
 }

@@ -13,14 +13,19 @@ use crate::{
     failure::Failure,
     kernel::{BPFFS, Pins, Refusal, remove_filter},
     mirror,
+    settings::ConfigArgs,
 };
 
 /// What was typed after `tcpcap detach`.
 #[derive(Args, Debug)]
 pub struct DetachArgs {
-    /// Name of the nftables table, if the mirror had another
+    /// Name of the nftables table, if the mirror had another [default: as the configuration says]
     #[arg(long, value_name = "NAME")]
     pub table: Option<String>,
+
+    /// Where the configuration is.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 /// Takes out programs, maps and blocks of this network namespace, and the nftables mirror.
@@ -28,6 +33,7 @@ pub struct DetachArgs {
 /// # Errors
 /// A daemon is running, or something cannot be taken out.
 pub fn run(args: DetachArgs) -> Result<(), Failure> {
+    let mut config = args.config.mirror()?;
     let had_pins = match Pins::claim(Path::new(BPFFS)) {
         Ok(pins) => pins.remove().map_err(|e| {
             Failure::failed(format!("not everything could be taken out of the kernel: {e}"), "run it as root (sudo)")
@@ -41,7 +47,6 @@ pub fn run(args: DetachArgs) -> Result<(), Failure> {
         Err(Refusal::Unusable(why)) => return Err(Failure::failed(why, "run it as root (sudo)")),
     };
     let filters = interfaces().into_iter().filter(|(index, name)| remove_filter(name, *index)).count();
-    let mut config = mirror::Config::default();
     if let Some(table) = args.table {
         config.table = table;
     }

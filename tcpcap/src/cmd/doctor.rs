@@ -8,7 +8,7 @@ use super::print;
 use crate::{
     doctor::{Host, Level, examine},
     failure::Failure,
-    settings::{RunArgs, ShowFormat},
+    settings::{Loaded, Problem, RunArgs, ShowFormat},
 };
 
 /// What was typed after `tcpcap doctor`: what `tcpcap run` would be told, so that the same is looked at.
@@ -27,18 +27,14 @@ pub struct DoctorArgs {
 ///
 /// # Errors
 /// Nothing can be printed.
-pub fn run(args: DoctorArgs) -> Result<bool, Failure> {
-    let config = args.run.judging.config.clone();
-    let (settings, wrong) = match args.run.clone().resolve() {
-        Ok(settings) => (settings, None),
-        Err(wrong) => {
-            // What was typed still says where to look.
-            let mut typed = args.run;
-            typed.judging.config = None;
-            (typed.resolve()?, Some(wrong))
-        }
+pub fn run(args: &DoctorArgs) -> Result<bool, Failure> {
+    let (loaded, wrong) = match args.run.load() {
+        Ok(loaded) => (loaded, None),
+        // What is right of it still says where to look.
+        Err(wrong) => (args.run.lenient(), Some(Problem::failure(&wrong))),
     };
-    let report = examine(&Host::new(settings, config, wrong));
+    let Loaded { settings, files, .. } = loaded;
+    let report = examine(&Host::new(settings, files.into_iter().next(), wrong));
     match args.output {
         ShowFormat::Text => print::text(&report.text(wants_colour()))?,
         ShowFormat::Json => {

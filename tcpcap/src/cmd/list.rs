@@ -14,7 +14,7 @@ use crate::{
 /// # Errors
 /// No daemon to be reached.
 pub fn run(args: &ShowArgs) -> Result<(), Failure> {
-    let mut blocks = args.socket.client().blocks()?;
+    let mut blocks = args.socket.client()?.blocks()?;
     blocks.sort_by_key(|block| (block.age_s, block.network));
     match args.output {
         ShowFormat::Text => print::text(&text(&blocks)),

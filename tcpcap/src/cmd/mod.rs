@@ -2,6 +2,8 @@
 
 pub mod allow;
 pub mod block;
+pub mod check;
+pub mod config;
 pub mod detach;
 pub mod disallow;
 pub mod doctor;

@@ -14,6 +14,6 @@ use crate::{
 pub fn run(args: &ModeArgs) -> Result<(), Failure> {
     let observe = (args.observe || args.enforce).then_some(args.observe);
     let syn_only = args.scope.map(|scope| scope == ScopeChoice::Syn);
-    let done = args.socket.client().act(&Command::Mode { observe, syn_only })?;
+    let done = args.socket.client()?.act(&Command::Mode { observe, syn_only })?;
     print::line(&done)
 }

@@ -8,6 +8,6 @@ use crate::{control::Command, failure::Failure, settings::SocketArgs};
 /// # Errors
 /// No daemon to be reached, or what it reads is wrong; then it goes on as before.
 pub fn run(args: &SocketArgs) -> Result<(), Failure> {
-    let done = args.client().act(&Command::Reload)?;
+    let done = args.client()?.act(&Command::Reload)?;
     print::line(&done)
 }

@@ -60,9 +60,9 @@ async fn serve(args: RunArgs, settings: Settings, log: Log) -> Result<(), Failur
     // What is left of it are the doors, which go with their servers.
     drop(orders);
     let control = listen_for_orders(&settings, control, &shown.metrics).await?;
-    let listen = settings.listen;
+    let (listen, hosts) = (settings.listen, settings.http_hosts.clone());
     let mut daemon = Daemon::start(args, settings, shown.clone(), pins, requests, log).await?;
-    let server = http::serve(listener, shown, http, Vec::new())
+    let server = http::serve(listener, shown, http, hosts)
         .map_err(|e| Failure::failed(format!("cannot start the HTTP server: {e}"), "raise the limit of threads"))?;
     info!("tcpcap ready: {daemon}; metrics on http://{listen}/metrics");
     // After the other threads have been started: they have time.

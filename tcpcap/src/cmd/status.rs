@@ -17,7 +17,7 @@ const INDENT: usize = 13;
 /// # Errors
 /// No daemon to be reached.
 pub fn run(args: &ShowArgs) -> Result<(), Failure> {
-    let status = args.socket.client().status()?;
+    let status = args.socket.client()?.status()?;
     match args.output {
         ShowFormat::Text => print::text(&text(&status)),
         ShowFormat::Json => print::json(&status),

@@ -8,6 +8,6 @@ use crate::{control::Command, failure::Failure, settings::TargetArgs};
 /// # Errors
 /// No daemon to be reached, or it refuses.
 pub fn run(args: &TargetArgs) -> Result<(), Failure> {
-    let done = args.socket.client().act(&Command::Unblock { network: args.network })?;
+    let done = args.socket.client()?.act(&Command::Unblock { network: args.network })?;
     print::line(&done)
 }

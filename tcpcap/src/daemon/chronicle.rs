@@ -38,8 +38,8 @@ pub(super) struct Chronicle {
 
 impl Chronicle {
     /// Opens the history, and tells what it holds that still counts. Without it the daemon goes on.
-    pub(super) fn open(directory: &Path, hub: Arc<Hub>) -> (Self, Restored) {
-        let (history, restored) = match History::open(&history_in(directory), Limits::default(), Arc::new(HostClock)) {
+    pub(super) fn open(directory: &Path, limits: Limits, hub: Arc<Hub>) -> (Self, Restored) {
+        let (history, restored) = match History::open(&history_in(directory), limits, Arc::new(HostClock)) {
             Ok((history, restored)) => (Ok(Arc::new(history)), restored),
             Err(problem) => {
                 tell::no_history(&problem);

@@ -12,6 +12,7 @@ use crate::{
     control::{Command, Named, Refused, Reply, Request},
     enforce::Place,
     host, lists,
+    settings::{NARROWER, check_allowed},
     surface::tell,
 };
 
@@ -124,13 +125,8 @@ impl Daemon {
     }
 
     fn allow(&mut self, network: IpNet) -> Result<(), Refused> {
-        if let IpNet::V6(net) = network
-            && net.contains(&std::net::Ipv6Addr::from([0, 0, 0, 0, 0, 0xffff, 0, 0]))
-        {
-            return refused(
-                format!("{network} holds the IPv4 addresses too"),
-                "name what is meant: 2000::/3 are the public IPv6 addresses",
-            );
+        if let Err(why) = check_allowed(&network) {
+            return refused(format!("{network} {why}"), NARROWER);
         }
         self.allowed_by_command.insert(network);
         self.chronicle.allowed(network, true);

@@ -1,87 +1,88 @@
 //! Taking over a changed configuration while running: whole, or not at all.
 
 use super::Daemon;
-use crate::{control::Refused, settings::Settings, surface::tell};
+use crate::{
+    control::Refused,
+    settings::{self, Change, Problem},
+    surface::tell,
+};
 
 impl Daemon {
-    /// Reads configuration and feeds anew. Says what is different now.
+    /// Reads configuration and feeds anew. Says what is different now, and what will be after a restart.
     ///
     /// # Errors
-    /// The configuration is wrong; everything stays as it was.
+    /// The configuration is wrong: everything that is, is named, and everything stays as it was.
     pub(super) fn reload(&mut self, because: &str) -> Result<String, Refused> {
-        let new = match self.args.clone().resolve() {
-            Ok(new) => new,
-            Err(failure) => {
+        let new = match self.args.load() {
+            Ok(loaded) => loaded.settings,
+            Err(problems) => {
                 self.metrics.enforcement.reload_errors.inc();
-                tell::not_reloaded(because, &failure);
-                return Err(Refused { cause: failure.cause, remedy: failure.remedy });
+                let cause = told(&problems);
+                tell::not_reloaded(because, &cause);
+                let remedy = "correct that; `tcpcap check` shows the same, a line each".to_owned();
+                return Err(Refused { cause, remedy });
             }
         };
-        let changed = differences(&self.settings, &new);
-        for key in needing_a_restart(&self.settings, &new) {
-            tell::takes_a_restart(key);
-        }
-        let Settings { judging, scope, deny, feeds, .. } = new;
-        (self.settings.judging, self.settings.scope) = (judging, scope);
-        (self.settings.deny, self.settings.feeds) = (deny.clone(), feeds.clone());
+        let changes = settings::changes(&self.settings, &new);
+        self.settings.take_over(&new);
         if let Err(cause) = self.apply_mode() {
             tell::not_tuned(&cause);
         }
         self.set_allowed();
-        self.denying.configure(deny, feeds, &self.protected);
+        self.denying.configure(self.settings.deny.clone(), self.settings.feeds.clone(), &self.protected);
         self.metrics.enforcement.reloads.inc();
-        let done = match changed.as_slice() {
-            [] => "Configuration read again: nothing has changed; feeds are read again".to_owned(),
-            changed => format!("Configuration taken over: {}", changed.join(", ")),
-        };
+        let done = summary(&changes);
         tell::reloaded(because, &done);
         Ok(done)
     }
 }
 
-/// What is taken over, as `key: before → after`.
-fn differences(old: &Settings, new: &Settings) -> Vec<String> {
-    let mut changed = Vec::new();
-    let mut compare = |key: &str, old: String, new: String| {
-        if old != new {
-            changed.push(format!("{key}: {old} → {new}"));
-        }
+/// All that is wrong, in a line.
+fn told(problems: &[Problem]) -> String {
+    let all = problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+    match problems.len() {
+        0 | 1 => all,
+        number => format!("{number} errors: {all}"),
+    }
+}
+
+/// What has changed, and what will.
+fn summary(changes: &[Change]) -> String {
+    let (later, now): (Vec<_>, Vec<_>) = changes.iter().partition(|change| change.needs_restart);
+    let joined = |changes: &[&Change]| changes.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let mut text = match now.as_slice() {
+        [] => "Configuration read again: nothing has changed; feeds are read again".to_owned(),
+        now => format!("Configuration taken over: {}", joined(now)),
     };
-    let (a, b) = (&old.judging, &new.judging);
-    compare("observe", a.observe.to_string(), b.observe.to_string());
-    compare("preset", a.preset.to_string(), b.preset.to_string());
-    compare("block_for", format!("{:?}", a.block_for), format!("{:?}", b.block_for));
-    compare("scope", format!("{:?}", old.scope).to_lowercase(), format!("{:?}", new.scope).to_lowercase());
-    compare("allow", list(&a.allow), list(&b.allow));
-    compare("deny", list(&old.deny), list(&new.deny));
-    compare("feeds", old.feeds.len().to_string(), new.feeds.len().to_string());
-    if a.preset == b.preset && a.thresholds != b.thresholds {
-        changed.push("detect: other thresholds".to_owned());
+    if !later.is_empty() {
+        text += &format!("; takes a restart: {}", joined(&later));
     }
-    if a.caps != b.caps {
-        changed.push(format!("caps: {:?} → {:?}", a.caps, b.caps));
-    }
-    changed
+    text
 }
 
-fn list(networks: &[ipnet::IpNet]) -> String {
-    format!("[{}]", networks.iter().map(ToString::to_string).collect::<Vec<_>>().join(", "))
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::settings::Settings;
 
-/// Keys that are looked at once, at the start.
-fn needing_a_restart(old: &Settings, new: &Settings) -> Vec<&'static str> {
-    [
-        ("interfaces", old.interfaces != new.interfaces),
-        ("mode", old.mode != new.mode),
-        ("egress", old.egress != new.egress),
-        ("own", old.own != new.own),
-        ("listen", old.listen != new.listen),
-        ("log_format", old.log_format != new.log_format),
-        ("state", old.state != new.state),
-        ("socket", old.socket != new.socket),
-        ("mirror", old.mirror != new.mirror),
-    ]
-    .into_iter()
-    .filter_map(|(key, changed)| changed.then_some(key))
-    .collect()
+    #[test]
+    fn what_has_changed_and_what_takes_a_restart_are_told_in_one_line() {
+        let before = Settings::default();
+        assert_eq!(
+            summary(&settings::changes(&before, &before)),
+            "Configuration read again: nothing has changed; feeds are read again"
+        );
+        let mut after = before.clone();
+        after.judging.observe = true;
+        after.judging.thresholds.port_scan.burst_pairs = None;
+        after.listen.set_port(9999);
+        assert_eq!(
+            summary(&settings::changes(&before, &after)),
+            "Configuration taken over: observe: false → true, detect.port_scan.burst: 32 → off; takes a restart: listen: \
+             127.0.0.1:2112 → 127.0.0.1:9999"
+        );
+        let mut taken = before.clone();
+        taken.take_over(&after);
+        assert_eq!(settings::changes(&taken, &after).iter().map(|c| c.key).collect::<Vec<_>>(), ["listen"]);
+    }
 }

@@ -184,7 +184,7 @@ impl Daemon {
                 )
             }
         };
-        let (chronicle, restored) = Chronicle::open(&settings.state, Arc::clone(&shown.hub));
+        let (chronicle, restored) = Chronicle::open(&settings.state, settings.history, Arc::clone(&shown.hub));
         let mut own_networks = tables.own_networks;
         make(&mut own_networks, &settings.own)?;
         let allowed = Allowed::new(tables.allowed).map_err(unreadable("allow list"))?;
@@ -325,7 +325,7 @@ impl Daemon {
     }
 
     fn start_mirror(&mut self) -> Result<(), Failure> {
-        let Some(config) = self.settings.mirror.clone() else { return Ok(()) };
+        let Some(config) = self.settings.mirror.wanted().cloned() else { return Ok(()) };
         let allowed = allowed_networks(&self.protected).into_iter().collect();
         self.enforcer.start_mirror(config, self.settings.judging.observe, allowed).map_err(|e| {
             Failure::failed(format!("cannot start the nftables mirror: {e}"), "raise the limit of threads")
@@ -360,7 +360,7 @@ impl Daemon {
         {
             warn!("not everything could be taken out of the kernel: {e}; `tcpcap detach` tries again");
         }
-        if let Some(config) = &self.settings.mirror
+        if let Some(config) = self.settings.mirror.wanted()
             && let Err(failure) = crate::mirror::remove(config)
         {
             warn!("{}; {}", failure.cause, failure.remedy);

@@ -27,9 +27,9 @@ pub struct Host {
     /// Where `/proc`, `/sys`, `/run` and `/etc` are: `/`, except for tests.
     pub(super) root: PathBuf,
     pub(super) settings: Settings,
-    /// What is wrong with the configuration; the settings are the defaults then.
+    /// What is wrong with the configuration; the settings are whatever is right of it then.
     pub(super) wrong: Option<Failure>,
-    /// The file that was named.
+    /// The first file that was read.
     pub(super) config: Option<PathBuf>,
     /// Whose members may use the socket.
     pub(super) group: &'static str,

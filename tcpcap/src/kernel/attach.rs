@@ -14,8 +14,7 @@ use super::{Kernel, Pins, Way, chain, link, os_error};
 use crate::failure::Failure;
 
 /// Which mode the user asked for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum ModeChoice {
     /// Native, or generic where the driver has no native mode
     #[default]

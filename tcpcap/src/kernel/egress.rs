@@ -15,8 +15,7 @@ use crate::network::clsact;
 pub(super) const PROGRAM: &str = "tcpcap_egress";
 
 /// What the user wants to be seen of what leaves.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum EgressChoice {
     /// Our own answers, where the kernel can show them
     #[default]

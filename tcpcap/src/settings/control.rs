@@ -5,8 +5,11 @@ use std::{path::PathBuf, time::Duration};
 use clap::{Args, ValueEnum};
 use ipnet::IpNet;
 
-use super::parse_network;
-use crate::control::{check_lasts, check_note, client::Client, socket::DEFAULT_PATH};
+use super::{ConfigArgs, Environment, keys, parse_network};
+use crate::{
+    control::{check_lasts, check_note, client::Client},
+    failure::Failure,
+};
 
 /// How something is shown.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -19,8 +22,7 @@ pub enum ShowFormat {
 }
 
 /// What of a blocked source is dropped.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum ScopeChoice {
     /// As each block says: all, but of sources that were honest before new connections
     #[default]
@@ -35,19 +37,35 @@ impl From<bool> for ScopeChoice {
     }
 }
 
+const SOCKET_HELP: &str = "Where tcpcap takes commands [default: as its configuration says] [env: TCPCAP_SOCKET]";
+
 /// Whom to ask.
 #[derive(Args, Debug)]
 pub struct SocketArgs {
-    /// Where tcpcap takes commands
-    #[arg(long, value_name = "PATH", default_value = DEFAULT_PATH, display_order = 900)]
-    pub socket: PathBuf,
+    /// The socket, if it was named.
+    #[arg(long, value_name = "PATH", display_order = 900, help = SOCKET_HELP)]
+    pub socket: Option<PathBuf>,
+
+    /// Where the configuration is that may say so.
+    #[command(flatten)]
+    pub config: ConfigArgs,
 }
 
 impl SocketArgs {
-    /// Who asks there.
-    #[must_use]
-    pub fn client(&self) -> Client {
-        Client::new(&self.socket)
+    /// Who asks there: as flag, environment, configuration or default say. No file is read if one of the first two does;
+    /// one that cannot be read is as good as none.
+    ///
+    /// # Errors
+    /// The configuration that was named is not there.
+    pub fn client(&self) -> Result<Client, Failure> {
+        let variables = keys::key("socket").map(super::key::Key::variables).unwrap_or_default();
+        let environment = Environment::of_process();
+        let named = variables.iter().find_map(|name| environment.get(name)).map(PathBuf::from);
+        let path = match self.socket.clone().or(named) {
+            Some(path) => path,
+            None => self.config.lenient()?.socket,
+        };
+        Ok(Client::new(&path))
     }
 }
 

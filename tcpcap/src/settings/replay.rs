@@ -53,10 +53,10 @@ impl ReplayArgs {
     /// defaults. Lists in the file and on the command line add up.
     ///
     /// # Errors
-    /// The file cannot be read or is wrong.
+    /// Everything that is wrong with them.
     pub fn resolve(self) -> Result<ReplaySettings, Failure> {
-        let file = self.judging.file()?;
-        let mut own = Own { networks: file.own.iter().map(|n| n.0).collect(), ..Own::default() };
+        let settings = self.judging.load()?.settings;
+        let mut own = Own { networks: settings.own, ..Own::default() };
         for arg in self.own {
             match arg {
                 OwnArg::Is(network) => own.networks.push(network),
@@ -66,8 +66,8 @@ impl ReplayArgs {
         Ok(ReplaySettings {
             files: self.files,
             own,
-            ingress_only: self.ingress_only || file.egress == Some(EgressChoice::Off),
-            judging: self.judging.resolve(&file),
+            ingress_only: self.ingress_only || settings.egress == EgressChoice::Off,
+            judging: settings.judging,
             output: self.output,
         })
     }

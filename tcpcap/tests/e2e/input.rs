@@ -74,7 +74,7 @@ fn values_that_cannot_be_read_are_usage_errors() {
     for (args, word) in [
         (["--allow", "10.0.0.0/99"], "10.0.0.0/99"),
         (["--preset", "wild"], "strict, balanced, relaxed"),
-        (["--mode", "fast"], "possible values: auto, native, generic"),
+        (["--mode", "fast"], "--mode: \"fast\" is not one of auto, native, generic"),
         (["--block-for", "10 parsecs"], "10 parsecs"),
         (["--listen", "everywhere"], "everywhere"),
     ] {
@@ -85,7 +85,7 @@ fn values_that_cannot_be_read_are_usage_errors() {
     let path = std::env::temp_dir().join(format!("tcpcap-e2e-{}.toml", std::process::id()));
     fs::write(&path, "observe = true\nallow = [\"10.0.0.0/99\"]\n").unwrap();
     let path = path.to_str().unwrap();
-    refused(&net.sensor, &["run", "--config", path], 2, &format!("{path}:2: "), "correct that line");
+    refused(&net.sensor, &["run", "--config", path], 2, &format!("{path}:2: allow: "), "correct that");
     fs::remove_file(path).unwrap();
     refused(&net.sensor, &["run", "--config", path], 2, "cannot read the configuration", "--config");
 }

@@ -140,6 +140,7 @@ impl Stage {
 fn start(net: &Internet, state: &Path, binary: &Path, args: &[&str]) -> Process {
     let mut command = net.sensor.command(binary);
     command.env_remove("INTERFACE_NAME").env_remove("PUBLIC_IP").env_remove("RUST_LOG");
+    command.env("TCPCAP_CONFIG", "/dev/null");
     command.args(["run", "--iface", CARD, "--deny", &DENIED.to_string(), "--deny", LIST, "--state"]).arg(state);
     command.arg("--socket").arg(state.join("tcpcap.sock")).args(args);
     Process::spawn("tcpcap", command).unwrap()

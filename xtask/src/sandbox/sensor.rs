@@ -61,6 +61,7 @@ impl Sensor {
         for name in ["INTERFACE_NAME", "PUBLIC_IP", "RUST_LOG"] {
             command.env_remove(name);
         }
+        command.env("TCPCAP_CONFIG", "/dev/null");
         voice.command("sensor", format!("tcpcap run --iface {CARD} {}", args.join(" ")).trim_end());
         let filter = Arc::new(Mutex::new(Filter::default()));
         let mut process = Process::spawn_with("tcpcap", command, {

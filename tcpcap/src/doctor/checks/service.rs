@@ -20,14 +20,14 @@ const LOOKED_AT: u64 = 4096;
 pub(super) fn configuration(host: &Host) -> Finding {
     if let Some(wrong) = &host.wrong {
         return Finding::fail(
-            wrong.cause.clone(),
-            "tcpcap does not start; what follows goes by the defaults",
+            std::iter::once(&wrong.cause).chain(&wrong.also).cloned().collect::<Vec<_>>().join("; "),
+            "tcpcap does not start; what follows goes by whatever is right of it",
             wrong.remedy.clone(),
         );
     }
     match &host.config {
         Some(file) => Finding::ok(format!("{} is in order", file.display())),
-        None => Finding::ok("none named: the defaults, and what was typed"),
+        None => Finding::ok("no file: the defaults, and what was typed"),
     }
 }
 
@@ -131,7 +131,7 @@ pub(super) fn group(host: &Host) -> Finding {
 }
 
 pub(super) fn mirror(host: &Host) -> Finding {
-    let Some(config) = &host.settings.mirror else { return Finding::skip("off") };
+    let Some(config) = host.settings.mirror.wanted() else { return Finding::skip("off") };
     match mirror::probe(config) {
         Ok(version) => Finding::ok(format!("{version} runs, and the kernel has nftables")),
         Err(_) if !host.has_rights() => host.unseen(),

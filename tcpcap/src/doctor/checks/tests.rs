@@ -17,7 +17,7 @@ use crate::{
     doctor::Level,
     failure::Failure,
     mirror,
-    settings::{RunArgs, Settings},
+    settings::{Mirror, Settings},
 };
 
 /// A host where all is well.
@@ -75,7 +75,7 @@ impl Tree {
     }
 
     fn host_with(&self, change: impl FnOnce(&mut Settings)) -> Host {
-        let mut settings = RunArgs { interfaces: vec!["lo".into()], ..RunArgs::default() }.resolve().unwrap();
+        let mut settings = Settings { interfaces: vec!["lo".into()], ..Settings::default() };
         (settings.state, settings.socket) = (self.path("state"), self.path("run/s"));
         settings.listen = "127.0.0.1:0".parse().unwrap();
         change(&mut settings);
@@ -237,7 +237,7 @@ fn of_service() -> Vec<Case> {
     let below_a_file = tree.host_with(|settings| settings.socket = tree.path("precious/s"));
     let nft = |nft: &str| {
         let config = mirror::Config { nft: nft.into(), ..mirror::Config::default() };
-        tree.host_with(|settings| settings.mirror = Some(config))
+        tree.host_with(|settings| settings.mirror = Mirror { enabled: true, config })
     };
     vec![
         ("configuration", Fail, "did you mean `preset`?", ask("configuration", &broken)),

@@ -34,8 +34,7 @@ pub use limit::OTHER;
 use limit::{Gate, Limit};
 
 /// How log lines look.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum, serde::Deserialize)]
-#[serde(rename_all = "lowercase")]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum Format {
     /// For people; with fields where standard output is the journal
     #[default]

@@ -11,7 +11,6 @@ use tracing::{error, field::display, info, warn};
 use super::log::Kind;
 use crate::{
     control::{Named, Refused},
-    failure::Failure,
     history,
     lists::{News, Refusal},
 };
@@ -222,13 +221,8 @@ pub fn list_too_long(beyond: u64) {
 }
 
 /// The configuration is wrong.
-pub fn not_reloaded(because: &str, failure: &Failure) {
-    error!(event = "reload", "on {because}: the configuration stays as it was: {}; {}", failure.cause, failure.remedy);
-}
-
-/// A key has changed that is looked at once.
-pub fn takes_a_restart(key: &str) {
-    warn!(event = "reload", key, "`{key}` has changed, which takes a restart: blocks stay in force meanwhile");
+pub fn not_reloaded(because: &str, cause: &str) {
+    error!(event = "reload", "on {because}: the configuration stays as it was: {cause}");
 }
 
 /// The kernel refuses what the configuration says.
