@@ -73,7 +73,8 @@ fn text(report: &Report) -> String {
     if report.files.is_empty() {
         return format!("ok: {keys}; there is no configuration file (looked for {DEFAULT_PATH})\n");
     }
-    let mut text = format!("ok: {keys}; read were\n");
+    let files = if report.files.len() == 1 { "file" } else { "files" };
+    let mut text = format!("ok: {keys}; {files} read:\n");
     report.files.iter().for_each(|file| text += &format!("  {}\n", file.display()));
     text
 }

@@ -3,5 +3,6 @@
 mod abuse;
 mod api;
 mod daemon;
+mod finding;
 mod stream;
 mod verbs;

@@ -40,8 +40,16 @@ fn a_changed_configuration_is_taken_over_and_says_what_is_different() {
     let injector = tcpcap_lab::Injector::open(&net.internet, "tosensor").unwrap();
     super::syns(&net, super::forged(77), 1000, 3).iter().for_each(|frame| injector.send(frame).unwrap());
     sensor.says(&["Blocked 203.0.113.77 for 10 min"]);
+    // A file beside it, in which one key is applied, and another takes a restart.
+    std::fs::create_dir(config.0.path().join("config.d")).unwrap();
+    config.file("config.d/10.toml", "listen = \"127.0.0.1:2999\"\n[detect.stealth]\nprobes = 5\n");
+    for applied in ["taken over: detect.stealth.probes: 3 → 5", "read again: nothing has changed; feeds are read again"]
+    {
+        sensor.process.signal(libc::SIGHUP);
+        sensor.says(&[applied, "; takes a restart: listen: 127.0.0.1:2112 → 127.0.0.1:2999"]);
+    }
     assert_eq!(reload_errors(&sensor), 0);
-    sensor.metrics("the count of reloads", |m| m.count("tcpcap_reloads_total", &[]) == 4);
+    sensor.metrics("the count of reloads", |m| m.count("tcpcap_reloads_total", &[]) == 6);
     sensor.stop();
 }
 
@@ -66,6 +74,16 @@ fn a_wrong_configuration_is_refused_as_a_whole_and_counted() {
         let n = n as u64 + 1;
         sensor.metrics("the count", |m| m.count("tcpcap_reload_errors_total", &[]) == n);
         assert!(!gets_through(&net), "nothing of it is in force");
+    }
+    config.write("observe = 1\npresett = \"strict\"\n");
+    let (code, said) = sensor.ask(&["reload"]);
+    for part in [
+        "error: 2 errors: ",
+        "config.toml:1: observe: 1 is not true or false; ",
+        "did you mean `preset`?",
+        "`tcpcap check`",
+    ] {
+        assert!(code == 1 && said.contains(part), "{part} is missing in {said}");
     }
     config.taken_over("", &mut sensor);
     sensor.metrics("no deny network", |m| m.get("tcpcap_list_entries", &[]) == Some(0.0));
