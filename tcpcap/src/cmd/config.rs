@@ -15,7 +15,7 @@ pub struct ConfigVerbArgs {
     #[arg(long, conflicts_with_all = ["reference", "output"])]
     pub defaults: bool,
 
-    /// Print every key's value and who won: flag, environment, file or default [this is what is done unless told]
+    /// Print every key's value and who won: flag, environment, file or default; done unless told otherwise
     #[arg(long, conflicts_with_all = ["defaults", "reference"])]
     pub effective: bool,
 

@@ -29,6 +29,9 @@ const JUDGING: [&str; 4] = ["observe", "preset", "allow", "block_for"];
 const CONFIG_HELP: &str = "Configuration file; config.d/*.toml beside it is read too \
                            [default: /etc/tcpcap/config.toml] [env: TCPCAP_CONFIG]";
 
+const NAMED_CONFIG_HELP: &str =
+    "Configuration file; config.d/*.toml beside it is read too [default: none] [env: TCPCAP_CONFIG]";
+
 /// Where the configuration is.
 #[derive(Args, Clone, Debug, Default)]
 pub struct ConfigArgs {
@@ -73,11 +76,12 @@ fn arg(key: &Key, flag: Flag) -> Arg {
     } else {
         help += &format!(" [default: {}]", plain(&key.show(&Settings::default())));
     }
-    help += &format!(" [env: {}]", key.variables().join(", "));
+    let long_help = format!("{help} [env: {}]", key.variables().join(", "));
     let arg = Arg::new(key.path)
         .long(flag.name)
         .value_name(flag.value)
         .help(help)
+        .long_help(long_help)
         .hide(flag.hidden)
         .value_parser(Text { choices: key.choices() });
     if key.is_list() {
@@ -167,10 +171,10 @@ fn judges(key: &Key) -> bool {
 
 /// Has clap make arguments of typed flags and `--config`.
 macro_rules! arguments {
-    ($name:ident, $wanted:expr) => {
+    ($name:ident, $wanted:expr, $touch:expr) => {
         impl Args for $name {
             fn augment_args(command: Command) -> Command {
-                ConfigArgs::augment_args(Typed::augment(command, $wanted))
+                $touch(ConfigArgs::augment_args(Typed::augment(command, $wanted)))
             }
 
             fn augment_args_for_update(command: Command) -> Command {
@@ -191,8 +195,8 @@ macro_rules! arguments {
     };
 }
 
-arguments!(RunArgs, |_| true);
-arguments!(JudgingArgs, judges);
+arguments!(RunArgs, |_| true, |command| command);
+arguments!(JudgingArgs, judges, |command: Command| command.mut_arg("config", |arg| arg.help(NAMED_CONFIG_HELP)));
 
 /// How a configuration is, for `tcpcap check`.
 #[derive(Debug, Default)]

@@ -1,5 +1,7 @@
 //! What a key is: everything that is known of it, in one place.
 
+use std::fmt;
+
 use clap::builder::PossibleValue;
 use toml::Value;
 
@@ -123,6 +125,12 @@ impl Key {
     /// Makes it what it is elsewhere.
     pub(super) fn copy(&self, from: &Settings, to: &mut Settings) {
         self.slot.copy(from, to);
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.path)
     }
 }
 

@@ -21,12 +21,6 @@ pub(super) struct Given {
     pub(super) raw: Raw,
 }
 
-impl std::fmt::Debug for Key {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(self.path)
-    }
-}
-
 /// The variables of the environment that may be meant. Empty ones are as good as none.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Environment(BTreeMap<String, String>);

@@ -1,6 +1,6 @@
 //! What the verbs are told: flags over environment over configuration files over defaults.
 //!
-//! [`keys`] says all about every key. `files` reads what files say, `layers` lays one over the other, `across` holds keys
+//! `keys` says all about every key. `files` reads what files say, `layers` lays one over the other, `across` holds keys
 //! against each other, and `show` tells what came of it.
 
 mod across;

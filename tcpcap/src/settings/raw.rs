@@ -96,7 +96,7 @@ impl Raw {
             What::Boolean(is) => is.to_string(),
             What::List(items) => format!("[{}]", joined(items.iter().map(Self::whole).collect())),
             What::Table(entries) => {
-                let entry = |e: &Entry| format!("{} = {}", e.name, e.value.whole());
+                let entry = |e: &Entry| format!("{} = {}", e.name.escape_debug(), e.value.whole());
                 if entries.is_empty() {
                     return "{}".to_owned();
                 }

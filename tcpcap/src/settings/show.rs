@@ -1,6 +1,9 @@
 //! What holds and who said so, and what is different between two configurations.
 
-use std::fmt::{self, Write as _};
+use std::{
+    collections::BTreeSet,
+    fmt::{self, Write as _},
+};
 
 use serde::Serialize;
 use toml::Value;
@@ -55,9 +58,10 @@ fn difference(old: &Value, new: &Value) -> String {
     if let (Value::Array(old), Value::Array(new)) = (old, new)
         && old.len().max(new.len()) > ITEMS_TOLD
     {
-        let gone = old.iter().filter(|item| !new.contains(item)).map(|item| format!("−{}", plain(item)));
-        let come = new.iter().filter(|item| !old.contains(item)).map(|item| format!("+{}", plain(item)));
-        let mut told: Vec<_> = come.chain(gone).collect();
+        let [before, after] = [old, new].map(|items| items.iter().map(plain).collect::<BTreeSet<_>>());
+        let come = after.difference(&before).map(|item| format!("+{item}"));
+        let gone = before.difference(&after).map(|item| format!("−{item}"));
+        let mut told: Vec<_> = come.chain(gone).take(ITEMS_TOLD + 1).collect();
         if told.len() > ITEMS_TOLD {
             told.truncate(ITEMS_TOLD);
             told.push("…".to_owned());

@@ -71,6 +71,8 @@ fn tcpcap() -> Command {
         Command::new(binary)
     };
     let ours = |name: &str| name.starts_with("TCPCAP_") || ["INTERFACE_NAME", "PUBLIC_IP"].contains(&name);
-    std::env::vars().filter(|(name, _)| ours(name)).for_each(|(name, _)| drop(command.env_remove(name)));
+    for (name, _) in std::env::vars().filter(|(name, _)| ours(name)) {
+        command.env_remove(name);
+    }
     command
 }

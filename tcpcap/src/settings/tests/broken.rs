@@ -1,7 +1,9 @@
 //! What is refused, and how that is told.
 
+use proptest::prelude::*;
+
 use super::Case;
-use crate::lists::MAX_FEEDS;
+use crate::{lists::MAX_FEEDS, settings::keys::keys};
 
 #[test]
 fn all_errors_of_all_places_are_told_at_once_each_with_place_key_value_and_rule() {
@@ -142,4 +144,31 @@ fn what_is_allowed_and_smells_is_a_warning_with_its_place() {
         ["DIR/config.toml:1: mirror.nftables.hook: has no effect: mirror.nftables.enabled is false"]
     );
     assert_eq!(Case::default().warnings(), Vec::<String>::new());
+}
+
+proptest! {
+    #[test]
+    fn whatever_a_file_says_is_taken_or_told_of_in_lines(text in "(?s).{0,300}") {
+        if let Err(errors) = Case::file(&text).load() {
+            prop_assert!(!errors.is_empty());
+            for error in errors {
+                prop_assert!(!error.contains(char::is_control), "{:?}", error);
+            }
+        }
+    }
+
+    #[test]
+    fn whatever_a_key_is_set_to_is_taken_or_told_of_with_its_line(
+        at in 0..keys().len(),
+        value in prop_oneof![
+            "-?[0-9]{1,20}", "true|false|1e3|inf|1979-05-27", "\\PC{0,20}".prop_map(|text| format!("{text:?}")),
+            "[a-z0-9.:/ ]{0,20}".prop_map(|text| format!("[\"{text}\", 3]")), Just("{ a = 1, path = \"/x\" }".to_owned()),
+        ],
+    ) {
+        let line = format!("{} = {value}\n", keys()[at].path);
+        match Case::file(&line).load() {
+            Ok((loaded, _)) => prop_assert_eq!(loaded.number_set(), 1),
+            Err(errors) => prop_assert!(errors.iter().all(|e| e.starts_with("DIR/config.toml:1: ")), "{:?}", errors),
+        }
+    }
 }
