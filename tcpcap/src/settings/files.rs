@@ -109,7 +109,8 @@ impl Said {
             Ok(entries) => self.walk("", entries, &path),
             Err((line, said)) => {
                 let origin = Origin::File { path, line: Some(line) };
-                self.problems.push(Problem::told(origin, None, format!("this is not TOML: {said}")));
+                let wrong = raw::cut(text.lines().nth(line - 1).unwrap_or_default().trim());
+                self.problems.push(Problem::told(origin, None, format!("`{wrong}` is not TOML: {said}")));
             }
         }
     }

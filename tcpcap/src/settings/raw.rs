@@ -79,12 +79,18 @@ impl Raw {
 /// As TOML would have it, cut short, on one line.
 impl fmt::Display for Raw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let whole = self.whole();
-        match whole.char_indices().nth(SHOWN_CHARS) {
-            Some((end, _)) => write!(f, "{}…", &whole[..end]),
-            None => f.write_str(&whole),
-        }
+        f.write_str(&cut(&self.whole()))
     }
+}
+
+/// Text that somebody wrote, short enough and fit for a line.
+pub(super) fn cut(text: &str) -> String {
+    let fit = |c: char| if c.is_control() { c.escape_default().to_string() } else { c.to_string() };
+    let mut short: String = text.chars().take(SHOWN_CHARS).map(fit).collect();
+    if text.chars().nth(SHOWN_CHARS).is_some() {
+        short.push('…');
+    }
+    short
 }
 
 impl Raw {

@@ -23,7 +23,7 @@ fn check_names_every_error_on_a_line_of_its_own_and_one_remedy() {
     error: DIR/config.toml:3: allow: "example.org" is not an address or a network such as "192.0.2.0/24"
     error: DIR/config.toml:4: listen: 2112 is not an address and a port, such as "127.0.0.1:2112" or "[::1]:2112"
     error: DIR/config.toml:7: detect.port_scan.burst: 257 is not a number from 1 to 256, or "off"
-    error: DIR/config.d/10-site.toml:1: this is not TOML: string values must be quoted, expected literal string
+    error: DIR/config.d/10-site.toml:1: `preset =` is not TOML: string values must be quoted, expected literal string
      help: correct that; `tcpcap config --defaults` shows every key with its rule and default
     "#);
     assert_eq!((&*said.out, said.code), ("", 2));

@@ -32,7 +32,7 @@ fn all_errors_of_all_places_are_told_at_once_each_with_place_key_value_and_rule(
     DIR/config.toml:21: feeds: "naem" is not a key of a feed, which are `path` and `name`; did you mean `name`?
     DIR/config.toml:24: mirror.nftables.enabled: "yes" is not true or false
     DIR/config.toml:25: mirror.nftables.table: "my table" is not a name for a table: a letter, then letters, digits and _, at most 31
-    DIR/config.d/10.toml:2: this is not TOML: string values must be quoted, expected literal string
+    DIR/config.d/10.toml:2: `listen =` is not TOML: string values must be quoted, expected literal string
     DIR/config.d/20.toml:1: `detect` is a table: write its keys below [detect]
     DIR/config.d/20.toml:2: feeds: {} cannot be taken: a feed needs the `path` of a file
     TCPCAP_MODE: "natve" is not one of auto, native, generic; did you mean `native`?
