@@ -89,13 +89,8 @@ fn a_stopped_daemon_leaves_its_blocks_and_detach_takes_everything_out() {
 }
 
 #[test]
-fn detach_removes_the_mirrors_table_too() {
+fn detach_removes_the_mirrors_table_too_as_the_configuration_names_it() {
     let net = Internet::build().unwrap();
-    let state = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
-    let config = state.path().join("config.toml");
-    fs::write(&config, "[mirror.nftables]\nenabled = true\n").unwrap();
-    let args = ["run", "--iface", CARD, "--config", config.to_str().unwrap()];
-    let sensor = Sensor::run_with(&net.sensor, &args, state);
     let tables = || {
         let mut command = net.sensor.command("nft");
         command.args(["list", "tables"]);
@@ -103,11 +98,18 @@ fn detach_removes_the_mirrors_table_too() {
         nft.succeed(SOON).unwrap();
         nft.output()
     };
-    wait_until("the table", SOON, || tables().contains("table inet tcpcap")).unwrap();
-    sensor.stop();
-    assert!(tables().contains("table inet tcpcap"), "it goes on, as the rest does");
-    assert_eq!(verb(&net.sensor, &["detach"]).0, 0);
-    assert_eq!(tables(), "");
+    for (name, line) in [("tcpcap", ""), ("mine", "table = \"mine\"\n")] {
+        let state = std::sync::Arc::new(tempfile::TempDir::new().unwrap());
+        let config = state.path().join("config.toml");
+        fs::write(&config, format!("[mirror.nftables]\nenabled = true\n{line}")).unwrap();
+        let config = config.to_str().unwrap();
+        let sensor = Sensor::run_with(&net.sensor, &["run", "--iface", CARD, "--config", config], state.clone());
+        wait_until("the table", SOON, || tables().contains(&format!("table inet {name}"))).unwrap();
+        sensor.stop();
+        assert!(tables().contains(&format!("table inet {name}")), "it goes on, as the rest does");
+        assert_eq!(verb(&net.sensor, &["detach", "--config", config]).0, 0);
+        assert_eq!(tables(), "");
+    }
 }
 
 #[test]
