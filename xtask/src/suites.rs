@@ -104,6 +104,18 @@ pub(crate) const SUITES: &[Suite] = &[
         long: false,
     },
     Suite {
+        name: "config",
+        tiers: &[1],
+        about: "configurations, right and wrong, by the real binary",
+        packages: SENSOR,
+        targets: Targets::Test("config"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+        long: false,
+    },
+    Suite {
         name: "control",
         tiers: &[1],
         about: "the control socket and the verbs that use it, against a daemon that only answers",
