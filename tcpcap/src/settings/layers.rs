@@ -92,10 +92,7 @@ impl Loaded {
         let given: Vec<_> = said.given.into_iter().chain(environment.given()).chain(flags.iter().cloned()).collect();
         let mut problems: Vec<_> = said.missing.into_iter().chain(said.problems).collect();
         let loaded = Self::resolve(&given, said.files, &mut problems);
-        // Held against each other only when each is known.
-        if problems.is_empty() {
-            problems = across::errors(&loaded);
-        }
+        problems.extend(across::errors(&loaded, &problems));
         if problems.is_empty() {
             return Ok(loaded);
         }

@@ -107,6 +107,20 @@ fn two_feeds_of_one_name_are_an_error_that_names_both_places() {
 }
 
 #[test]
+fn errors_across_keys_are_told_beside_others_unless_they_would_follow_from_them() {
+    let feed = "[[feeds]]\npath = \"/a\"\n";
+    let text = format!("caps.blocks = 0\ncaps.unverified = 131072\n{feed}{feed}[mirror.nftables]\nhook = 1\n");
+    assert_eq!(
+        Case::file(&text).errors(),
+        [
+            "DIR/config.toml:1: caps.blocks: 0 is not a number from 1 to 131072",
+            "DIR/config.toml:5: two feeds are named `a`, the other at DIR/config.toml:3: give one another `name`",
+            "DIR/config.toml:8: mirror.nftables.hook: 1 is not one of prerouting, input",
+        ]
+    );
+}
+
+#[test]
 fn more_feeds_than_there_can_be_are_too_many_in_however_many_files() {
     let feeds = |of: &str, count: usize| -> String {
         (0..count).map(|n| format!("[[feeds]]\npath = \"/{of}{n}\"\n")).collect()

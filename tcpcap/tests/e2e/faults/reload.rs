@@ -1,5 +1,10 @@
 //! A configuration that changes, well or badly, often or all the time.
 
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::TcpStream,
+};
+
 use tcpcap_lab::{Capture, Internet, http::Server, layout::CARD, wait_until};
 
 use super::{Config, gets_through, ip, knocker, scan};
@@ -118,5 +123,23 @@ fn a_storm_of_sighups_under_a_scan_costs_no_packet_and_no_block() {
     assert_eq!(metrics.count("tcpcap_reload_errors_total", &[]), 0);
     assert_eq!(metrics.count("tcpcap_drift_repaired_total", &[]), 0);
     assert_eq!(behind.snapshot().unwrap().from(ip(denied)), 0);
+    sensor.stop();
+}
+
+/// The first line of the answer to who asks the HTTP port under this name.
+fn answered_to(net: &Internet, name: &str) -> String {
+    let mut stream = net.sensor.enter(|| TcpStream::connect(("127.0.0.1", 2112))).unwrap().unwrap();
+    write!(stream, "GET /api/v1/status HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n").unwrap();
+    let mut line = String::new();
+    BufReader::new(stream).read_line(&mut line).unwrap();
+    line.trim_end().to_owned()
+}
+
+#[test]
+fn browsers_may_ask_by_the_names_that_the_configuration_has() {
+    let net = Internet::build().unwrap();
+    let sensor = Config::new("http.hosts = [\"sensor.example.org\"]\n").start(&net.sensor);
+    assert_eq!(answered_to(&net, "sensor.example.org:2112"), "HTTP/1.1 200 OK");
+    assert_eq!(answered_to(&net, "other.example.org"), "HTTP/1.1 421 Misdirected Request");
     sensor.stop();
 }
