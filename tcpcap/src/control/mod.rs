@@ -24,6 +24,7 @@ use std::{net::IpAddr, sync::Arc, time::Duration};
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
+use utoipa::ToSchema;
 
 use stream::Happened;
 
@@ -125,11 +126,13 @@ pub enum Reply {
 }
 
 /// Why a command was not carried out.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Refused {
-    /// One line.
+    /// What is wrong: one line.
+    #[schema(example = "192.0.2.7 is not blocked")]
     pub cause: String,
-    /// One line.
+    /// What can be done about it: one line.
+    #[schema(example = "`tcpcap list` shows what is; name a network as it stands there")]
     pub remedy: String,
 }
 

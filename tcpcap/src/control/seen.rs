@@ -4,16 +4,19 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::BlockShown;
 use crate::history::Row;
 
 /// A source, as the kernel counts it and the detector knows it.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct SourceShown {
     /// Who: an address, or the prefix that an IPv6 source is.
+    #[schema(value_type = String, example = "192.0.2.7/32")]
     pub source: IpNet,
     /// `free`, `blocked`, `observed` (would be blocked, but we only observe) or `protected` (never blocked).
+    #[schema(pattern = "^(free|blocked|observed|protected)$")]
     pub state: String,
     /// Seconds until the block ends; null for never, or where there is none.
     pub left_s: Option<u64>,
@@ -44,8 +47,10 @@ pub struct SourceShown {
     /// Some of the ports.
     pub some_ports: Vec<u16>,
     /// Some of the own addresses.
+    #[schema(value_type = Vec<String>, example = json!(["198.51.100.1"]))]
     pub some_hosts: Vec<IpAddr>,
     /// `unverified`, `verified` or `established`: what its past says. Null where the detector does not know it.
+    #[schema(pattern = "^(unverified|verified|established)$")]
     pub standing: Option<String>,
     /// The tool whose marks its attempts bear.
     pub fingerprint: Option<String>,
@@ -54,13 +59,16 @@ pub struct SourceShown {
 }
 
 /// The story of an address.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Story {
     /// Whose.
+    #[schema(value_type = String, example = "192.0.2.7")]
     pub address: IpAddr,
     /// The source that it is counted and blocked as.
+    #[schema(value_type = String, example = "192.0.2.7/32")]
     pub source: IpNet,
     /// When this was told.
+    #[schema(format = DateTime)]
     pub time: String,
     /// How it is.
     pub now: Now,
@@ -76,9 +84,10 @@ pub struct Story {
 }
 
 /// What happens to an address's packets.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Now {
-    /// As [`SourceShown::state`].
+    /// As the state of a source.
+    #[schema(pattern = "^(free|blocked|observed|protected)$")]
     pub state: String,
     /// Why it is never blocked, in a sentence.
     pub protected: Option<String>,
@@ -87,7 +96,7 @@ pub struct Now {
 }
 
 /// What is to come for an address.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Next {
     /// How often in a row rules had it blocked.
     pub times: u32,

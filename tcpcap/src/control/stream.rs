@@ -11,6 +11,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast::{self, error::RecvError};
+use utoipa::ToSchema;
 
 use super::Sample;
 use crate::history::{What, clock};
@@ -19,10 +20,11 @@ use crate::history::{What, clock};
 const WAITING: usize = 4096;
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Happened {
     /// When.
     #[serde(with = "clock::text")]
+    #[schema(value_type = String, format = DateTime)]
     pub time: SystemTime,
     /// What.
     #[serde(flatten)]
@@ -30,7 +32,7 @@ pub struct Happened {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(untagged)]
 #[allow(clippy::large_enum_variant, reason = "each is behind a pointer")]
 pub enum Told {
@@ -41,14 +43,16 @@ pub enum Told {
 }
 
 /// What is told once and not kept.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum Passing {
     /// A new connection was tried.
     Connection {
         /// By whom.
+        #[schema(value_type = String, example = "192.0.2.56:5973")]
         from: SocketAddr,
         /// Where.
+        #[schema(value_type = String, example = "10.0.0.5:80")]
         to: SocketAddr,
     },
     /// A second is over.
@@ -136,6 +140,14 @@ impl Listener {
     }
 }
 
+impl Listener {
+    /// How many events it has missed since it last heard of some.
+    #[must_use]
+    pub fn missed(&self) -> u64 {
+        self.receiver.len().saturating_sub(WAITING) as u64
+    }
+}
+
 impl Drop for Listener {
     fn drop(&mut self) {
         if let Some(curious) = &self.curious {
@@ -194,7 +206,9 @@ mod tests {
         let hub = Hub::default();
         let mut slow = hub.listen(true);
         (0..WAITING + 10).for_each(|_| hub.tell(|| connection(1)));
+        assert_eq!(slow.missed(), 10);
         assert_eq!(slow.next().await.unwrap().what, Told::Passing(Passing::Missed { events: 10 }));
+        assert_eq!(slow.missed(), 0, "it has been told");
         for _ in 0..WAITING {
             assert_eq!(slow.next().await.unwrap().name(), "connection");
         }

@@ -1,9 +1,10 @@
 //! What happened over time.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// What happened in a span of time.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Sample {
     /// When it began, seconds since 1970.
     pub at: u64,
@@ -44,7 +45,7 @@ impl Sample {
 }
 
 /// The last ten minutes by the second, and the last day by the minute; what the daemon was not there for is missing.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Timeline {
     /// The oldest first.
     pub seconds: Vec<Sample>,

@@ -8,6 +8,7 @@ use std::{
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 use tcpcap_core::{Time, Verdict};
+use utoipa::ToSchema;
 
 use super::{
     clock::{Clock, Moment, from_millis, rfc3339},
@@ -19,12 +20,13 @@ use crate::block::{Block, Why};
 const TEXT: usize = 1000;
 
 /// One thing that happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Row {
     /// Its number; later ones have higher numbers.
     pub id: i64,
     /// When, by the wall clock.
     #[serde(with = "super::clock::text")]
+    #[schema(value_type = String, format = DateTime)]
     pub time: SystemTime,
     /// What.
     #[serde(flatten)]
@@ -32,7 +34,7 @@ pub struct Row {
 }
 
 /// What happened.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
 pub enum What {
     /// A rule fired.
@@ -44,7 +46,7 @@ pub enum What {
 }
 
 /// A finding with its evidence, and what policy made of it. Named as in the output of `tcpcap replay`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FoundRow {
     /// For whom; none where it is about a target.
     pub source: Option<String>,
@@ -62,6 +64,7 @@ pub struct FoundRow {
     /// How far back it looked, in seconds.
     pub window_s: u64,
     /// Own addresses tried, some of them.
+    #[schema(value_type = Vec<String>, example = json!(["198.51.100.1"]))]
     pub targets: Vec<IpAddr>,
     /// Ports tried, some of them.
     pub ports: Vec<u16>,
@@ -78,6 +81,7 @@ pub struct FoundRow {
     /// The source's address is known to be real.
     pub verified: bool,
     /// `unverified`, `verified` or `established`.
+    #[schema(pattern = "^(unverified|verified|established)$")]
     pub standing: String,
     /// The tool that made most of what was counted.
     pub fingerprint: Option<String>,
@@ -85,6 +89,7 @@ pub struct FoundRow {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fingerprint_percent: Option<u8>,
     /// `block`, `extend`, `observe`, `alert` or `suppressed`.
+    #[schema(pattern = "^(block|extend|observe|alert|suppressed)$")]
     pub decision: String,
     /// How often in a row the source has been blocked; 0 if it is not.
     pub times: u32,
@@ -97,19 +102,23 @@ pub struct FoundRow {
 }
 
 /// A step in the life of a block.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct BlockRow {
     /// Whose packets.
     pub network: String,
     /// `begun`, `extended`, `ended` or `lifted`.
+    #[schema(pattern = "^(begun|extended|ended|lifted)$")]
     pub event: String,
     /// `automatic` or `operator` or `feed`.
+    #[schema(pattern = "^(automatic|operator|feed)$")]
     pub origin: String,
     /// The rule, or what the operator said.
     pub why: String,
     /// `all` or `syn`.
+    #[schema(pattern = "^(all|syn)$")]
     pub scope: String,
     /// When it ends, or would have, by the wall clock of the time of writing; none for never.
+    #[schema(format = DateTime)]
     pub until: Option<String>,
     /// How often in a row the source has been blocked.
     pub times: u32,
@@ -127,7 +136,7 @@ pub struct BlockRow {
 }
 
 /// An operator's command.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct CommandRow {
     /// Who gave it: `uid 0, pid 4711`.
     pub who: String,

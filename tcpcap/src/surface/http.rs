@@ -108,6 +108,7 @@ pub fn serve(listener: TcpListener, shown: Shown, door: Door, hosts: Vec<String>
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .method_not_allowed_fallback(api::not_so)
         .layer(own)
         .with_state(shown)
         .merge(

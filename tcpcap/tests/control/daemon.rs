@@ -155,11 +155,20 @@ impl Daemon {
 
     /// Status and body of what is answered.
     pub(crate) fn send(&self, method: &str, path: &str, body: &str) -> (u16, Value) {
+        answer(&mut self.begin(method, path, body))
+    }
+
+    /// Header and body of what is answered, whatever it is.
+    pub(crate) fn raw(&self, method: &str, path: &str) -> (String, String) {
+        parts(&mut self.begin(method, path, ""))
+    }
+
+    fn begin(&self, method: &str, path: &str, body: &str) -> UnixStream {
         let length = body.len();
         let head = format!("{method} {path} HTTP/1.1\r\nhost: x\r\ncontent-length: {length}\r\n\r\n");
         let mut stream = UnixStream::connect(&self.path).unwrap();
         stream.write_all((head + body).as_bytes()).unwrap();
-        answer(&mut stream)
+        stream
     }
 
     /// Runs a verb against it.
@@ -178,12 +187,22 @@ impl Drop for Daemon {
 }
 
 /// Status and body out of a stream that ends.
-pub(crate) fn answer(stream: &mut UnixStream) -> (u16, Value) {
+pub(crate) fn answer(stream: &mut impl Read) -> (u16, Value) {
+    let (head, body) = parts(stream);
+    (code(&head), serde_json::from_str(&body).unwrap_or_else(|e| panic!("{e}: `{head} {body}`")))
+}
+
+/// Header and body out of a stream that ends.
+pub(crate) fn parts(stream: &mut impl Read) -> (String, String) {
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
-    let status = text.split(' ').nth(1).unwrap_or_else(|| panic!("no status in `{text}`")).parse().unwrap();
-    let body = text.split_once("\r\n\r\n").unwrap().1;
-    (status, serde_json::from_str(body).unwrap_or_else(|e| panic!("{e}: `{text}`")))
+    let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no header in `{text}`"));
+    (head.to_lowercase(), body.to_owned())
+}
+
+/// The status in a header.
+pub(crate) fn code(head: &str) -> u16 {
+    head.split(' ').nth(1).unwrap_or_else(|| panic!("no status in `{head}`")).parse().unwrap()
 }
 
 /// What a run of tcpcap said.

@@ -3,6 +3,8 @@
 mod abuse;
 mod api;
 mod daemon;
+mod document;
 mod finding;
+mod port;
 mod stream;
 mod verbs;

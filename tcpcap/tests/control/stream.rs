@@ -90,6 +90,21 @@ fn a_listener_that_does_not_read_holds_up_nobody_and_what_it_missed_is_counted()
 }
 
 #[test]
+fn what_somebody_missed_who_never_reads_again_is_counted_when_he_goes() {
+    let daemon = Daemon::that(obeys);
+    let stalled = listen(&daemon, "events?connections=true");
+    (0..200_000).for_each(|_| daemon.hub.tell(connection));
+    let missed = || {
+        let metrics = daemon.metrics();
+        let line = metrics.lines().find_map(|line| line.strip_prefix("tcpcap_control_stream_events_missed_total "));
+        line.unwrap().parse::<u64>().unwrap()
+    };
+    drop(stalled);
+    wait_until("what was missed to be counted", SOON, || missed() > 0).unwrap();
+    assert!(missed() <= 200_000, "{}", missed());
+}
+
+#[test]
 fn only_so_many_listen_at_once() {
     let daemon = Daemon::that(obeys);
     let mut listeners: Vec<_> = (0..16).map(|_| listen(&daemon, "events")).collect();

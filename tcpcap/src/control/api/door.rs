@@ -1,6 +1,10 @@
 //! The way to the daemon, and what of its answers is used again.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    path::PathBuf,
+    sync::{Arc, Mutex as Plain, PoisonError},
+    time::Duration,
+};
 
 use axum::body::Bytes;
 use tokio::{
@@ -32,15 +36,70 @@ pub struct Patience {
     pub fresh: Duration,
     /// Streams at once.
     pub streams: usize,
+    /// Questions to the daemon's loop a second, over all who ask. What changes something is not counted.
+    pub questions: u32,
+    /// Stories of addresses a second, over all who ask: each is another question, so none is used again.
+    pub stories: u32,
+    /// Questions to the history a second, over all who ask.
+    pub histories: u32,
 }
 
 impl Patience {
     /// Of the control socket: an operator sees what is, not what was a moment ago.
-    pub const CONTROL: Self =
-        Self { body: Duration::from_secs(5), answer: Duration::from_secs(5), fresh: Duration::ZERO, streams: 16 };
+    pub const CONTROL: Self = Self {
+        body: Duration::from_secs(5),
+        answer: Duration::from_secs(5),
+        fresh: Duration::ZERO,
+        streams: 16,
+        questions: 500,
+        stories: 200,
+        histories: 100,
+    };
 
     /// Of the HTTP port: hundreds may look at once, and none of them delays a block.
-    pub const HTTP: Self = Self { fresh: Duration::from_millis(500), streams: 64, ..Self::CONTROL };
+    pub const HTTP: Self = Self {
+        fresh: Duration::from_millis(500),
+        streams: 64,
+        questions: 100,
+        stories: 20,
+        histories: 20,
+        ..Self::CONTROL
+    };
+}
+
+/// How often something may be asked, over all who ask: as much as a second brings may come at once.
+#[derive(Debug)]
+struct Rate {
+    per_second: u32,
+    left: Plain<(f64, Instant)>,
+}
+
+impl Rate {
+    fn new(per_second: u32) -> Self {
+        Self { per_second, left: Plain::new((f64::from(per_second), Instant::now())) }
+    }
+
+    /// Takes one, if there is one left.
+    fn take(&self, what: &str) -> Result<(), Problem> {
+        if self.take_at(Instant::now()) {
+            return Ok(());
+        }
+        let cause = format!("there are more than {} {what} a second", self.per_second);
+        Err(Problem::too_many(cause, "ask again in a second, and less often"))
+    }
+
+    fn take_at(&self, now: Instant) -> bool {
+        let most = f64::from(self.per_second);
+        let mut guard = self.left.lock().unwrap_or_else(PoisonError::into_inner);
+        let (left, at) = &mut *guard;
+        *left = most.min(*left + most * now.saturating_duration_since(*at).as_secs_f64());
+        *at = now;
+        let is_left = *left >= 1.0;
+        if is_left {
+            *left -= 1.0;
+        }
+        is_left
+    }
 }
 
 /// The way to the daemon.
@@ -58,6 +117,9 @@ struct Inside {
     lists: Arc<Semaphore>,
     histories: Semaphore,
     streams: Arc<Semaphore>,
+    question_rate: Rate,
+    story_rate: Rate,
+    history_rate: Rate,
     kept: [Mutex<Option<(Instant, Bytes)>>; Kept::COUNT],
 }
 
@@ -104,6 +166,9 @@ impl Door {
             lists: Arc::new(Semaphore::new(LISTS_AT_ONCE)),
             histories: Semaphore::new(HISTORIES_AT_ONCE),
             streams: Arc::new(Semaphore::new(patience.streams)),
+            question_rate: Rate::new(patience.questions),
+            story_rate: Rate::new(patience.stories),
+            history_rate: Rate::new(patience.histories),
             kept: Default::default(),
         }))
     }
@@ -138,8 +203,21 @@ impl Door {
         &self.0.streams
     }
 
+    /// Whether one more story may be asked for.
+    pub(super) fn take_story(&self) -> Result<(), Problem> {
+        self.0.story_rate.take("stories of addresses")
+    }
+
+    /// Whether one more question may go to the history.
+    pub(super) fn take_history(&self) -> Result<(), Problem> {
+        self.0.history_rate.take("questions to the history")
+    }
+
     /// Has a command carried out.
     pub(super) async fn ask(&self, Peer(who): Peer, command: Command) -> Result<Reply, Problem> {
+        if command.only_looks() {
+            self.0.question_rate.take("questions")?;
+        }
         let waited = self.0.patience.answer;
         let until = Instant::now() + waited;
         let (answer, answered) = oneshot::channel();
@@ -175,5 +253,21 @@ impl Door {
     /// Whether answers are used again.
     pub(super) fn shares(&self) -> bool {
         !self.0.patience.fresh.is_zero()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_much_as_a_second_brings_may_come_at_once_and_then_no_more_than_comes_in() {
+        let rate = Rate::new(20);
+        let start = Instant::now();
+        let taken = |after: Duration| (0..100).filter(|_| rate.take_at(start + after)).count();
+        assert_eq!(taken(Duration::ZERO), 20);
+        assert_eq!(taken(Duration::ZERO), 0);
+        assert_eq!(taken(Duration::from_millis(250)), 5);
+        assert_eq!(taken(Duration::from_secs(3600)), 20, "an hour of silence saves up no more");
     }
 }

@@ -11,7 +11,6 @@ use std::{
 use axum::{
     Extension,
     extract::{Query, State, rejection::QueryRejection},
-    http::StatusCode,
     response::{
         IntoResponse,
         sse::{Event, KeepAlive, Sse},
@@ -20,9 +19,11 @@ use axum::{
 use futures_util::{Stream, stream};
 use serde::Deserialize;
 use tokio::sync::OwnedSemaphorePermit;
+use utoipa::IntoParams;
 
 use super::{
     Door,
+    document::Reading,
     problem::{Answer, Problem},
 };
 use crate::{
@@ -37,10 +38,12 @@ use crate::{
 const ALIVE: Duration = Duration::from_secs(15);
 
 /// What `/events` can be asked.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(default, deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 pub(super) struct Asked {
-    /// Each new connection, too.
+    /// Each new connection, too; there may be thousands a second.
+    #[param(required = false, default = false)]
     connections: bool,
 }
 
@@ -50,6 +53,26 @@ struct Ear {
     _place: OwnedSemaphorePermit,
 }
 
+impl Drop for Ear {
+    /// Who has gone will not hear how many it missed.
+    fn drop(&mut self) {
+        self.counters.miss(self.listener.missed());
+    }
+}
+
+/// What happens, as it happens
+///
+/// Server-sent events without end. `event:` is `finding`, `block`, `command`, `connection`, `pulse` (once a second) or
+/// `missed`, and so is the `type` of `data:`, which is a `Happened` on one line. Who reads too slowly misses the oldest
+/// events and is told how many; a stream of which nothing is taken for a minute is closed.
+#[utoipa::path(
+    get, path = "/events", tag = "look", params(Asked),
+    responses(
+        (status = 200, description = "The stream; each event's data is a `Happened`",
+         content((Happened = "text/event-stream"))),
+        Reading,
+    ),
+)]
 pub(super) async fn events(
     State(door): State<Door>,
     lasting: Option<Extension<Lasting>>,
@@ -59,7 +82,7 @@ pub(super) async fn events(
         .map_err(|e| Problem::malformed(e.body_text(), "ask /api/v1/events or /api/v1/events?connections=true"))?;
     let place = Arc::clone(door.streams()).try_acquire_owned().map_err(|_| {
         let cause = format!("{} listen already", door.patience().streams);
-        Problem::new(StatusCode::TOO_MANY_REQUESTS, cause, "try again when one of them has gone")
+        Problem::too_many(cause, "try again when one of them has gone")
     })?;
     let ear = Ear { listener: door.hub().listen(connections), counters: door.counters().clone(), _place: place };
     let events = stream::unfold(ear, |mut ear| async move {

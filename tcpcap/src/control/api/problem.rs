@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use axum::{
     body::Body,
-    http::{Method, StatusCode, Uri, header},
+    http::{HeaderValue, Method, StatusCode, Uri, header},
     response::{IntoResponse, Response},
 };
 use serde::Serialize;
 
 use crate::control::{Refused, Reply};
+
+/// When to ask again who could not be answered now, seconds.
+const AGAIN: HeaderValue = HeaderValue::from_static("1");
 
 pub(super) type Answer = Result<Response, Problem>;
 
@@ -39,6 +42,10 @@ impl Problem {
         )
     }
 
+    pub(super) fn too_many(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
+        Self::new(StatusCode::TOO_MANY_REQUESTS, cause, remedy)
+    }
+
     pub(super) fn malformed(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(StatusCode::BAD_REQUEST, cause, remedy)
     }
@@ -46,7 +53,11 @@ impl Problem {
 
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
-        json(self.0, &self.1)
+        let mut response = json(self.0, &self.1);
+        if matches!(self.0, StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE) {
+            response.headers_mut().insert(header::RETRY_AFTER, AGAIN);
+        }
+        response
     }
 }
 
@@ -63,7 +74,10 @@ pub(super) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response {
 
 /// Never seen: what is answered can be written as JSON.
 pub(super) fn unwritable(e: &serde_json::Error) -> Response {
-    (StatusCode::INTERNAL_SERVER_ERROR, format!("the answer cannot be written as JSON: {e}\n")).into_response()
+    tracing::error!("an answer cannot be written as JSON: {e}");
+    const SAID: &str =
+        "{\"cause\":\"the answer cannot be written as JSON\",\"remedy\":\"see the log, and report it\"}\n";
+    typed(StatusCode::INTERNAL_SERVER_ERROR, SAID)
 }
 
 pub(super) fn typed(status: StatusCode, body: impl Into<Body>) -> Response {
@@ -76,14 +90,15 @@ pub(super) fn good(reply: &Reply) -> Response {
 
 pub(super) async fn nothing(uri: Uri) -> Problem {
     let cause = format!("there is nothing at {}", uri.path());
-    Problem::new(StatusCode::NOT_FOUND, cause, "look at /api/v1/status or /api/v1/blocks")
+    Problem::new(StatusCode::NOT_FOUND, cause, "look at /api/v1/openapi.json, which names all calls")
 }
 
-pub(super) async fn not_so(method: Method, uri: Uri) -> Problem {
-    let cause = format!("{} cannot be asked with {method}", uri.path());
-    Problem::new(
-        StatusCode::METHOD_NOT_ALLOWED,
-        cause,
-        "GET looks, POST sets, DELETE takes away; only the control socket takes the latter two",
-    )
+/// A method that the path does not have. The router adds the header that says which it has.
+pub(crate) async fn not_so(method: Method, uri: Uri) -> Response {
+    if method == Method::OPTIONS {
+        return StatusCode::NO_CONTENT.into_response();
+    }
+    let cause = format!("{} cannot be asked with {}", uri.path(), method.as_str().escape_debug());
+    let remedy = "GET looks, POST sets, DELETE takes away; only the control socket takes the latter two";
+    Problem::new(StatusCode::METHOD_NOT_ALLOWED, cause, remedy).into_response()
 }
