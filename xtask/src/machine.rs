@@ -11,7 +11,10 @@ use std::{
 
 use bpf_toolchain::Search;
 
-use crate::needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, Probe};
+use crate::{
+    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON_PINNED, PYTHON_PLACE, Probe},
+    workspace,
+};
 
 /// How commands that need root get it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -46,6 +49,8 @@ pub(crate) struct Machine {
     /// Names of the packages of [`crate::needs`] whose probe failed.
     pub(crate) absent: Vec<&'static str>,
     pub(crate) bpffs: bool,
+    /// What tests need of Python is there, in the versions that are pinned.
+    pub(crate) python: bool,
     /// systemd runs, and would start the services that packages bring.
     pub(crate) systemd: bool,
 }
@@ -79,6 +84,7 @@ impl Machine {
             linker,
             absent,
             bpffs: bpffs_mounted(),
+            python: python_as_pinned(),
             systemd: Path::new("/run/systemd/system").is_dir(),
         }
     }
@@ -115,6 +121,13 @@ fn find_command(name: &str) -> Option<PathBuf> {
     let path = env::var_os("PATH").unwrap_or_default();
     let sbin = ["/usr/local/sbin", "/usr/sbin", "/sbin"].map(PathBuf::from);
     env::split_paths(&path).chain(sbin).map(|dir| dir.join(name)).find(|p| p.is_file())
+}
+
+/// Whoever installs it leaves a copy of the list beside it.
+fn python_as_pinned() -> bool {
+    let read = |path: PathBuf| fs::read(path).ok();
+    let installed = read(workspace::root().join(PYTHON_PLACE).join("requirements.txt"));
+    installed.is_some() && installed == read(workspace::root().join(PYTHON_PINNED))
 }
 
 fn bpffs_mounted() -> bool {

@@ -16,10 +16,17 @@ pub(crate) enum Part {
     Bpffs,
     /// What `cargo xtask fuzz` needs beside.
     Fuzz,
+    /// schemathesis, which asks the API whatever its document allows.
+    Api,
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 4] = [Part::Compile, Part::Sandbox, Part::Bpffs, Part::Fuzz];
+pub(crate) const ALL: [Part; 5] = [Part::Compile, Part::Sandbox, Part::Bpffs, Part::Fuzz, Part::Api];
+
+/// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
+pub(crate) const PYTHON_PINNED: &str = "tcpcap/tests/api/requirements.txt";
+pub(crate) const PYTHON_INSTALLER: &str = "tcpcap/tests/api/install.sh";
+pub(crate) const PYTHON_PLACE: &str = "target/python";
 
 /// How to see that a package's content is there, whoever installed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,6 +82,12 @@ pub(crate) const PACKAGES: &[Package] = &[
         probe: Probe::Command("c++"),
         part: Part::Fuzz,
         why: "compiles the engine that searches for inputs",
+    },
+    Package {
+        name: "python3-venv",
+        probe: Probe::Command("python3"),
+        part: Part::Api,
+        why: "runs schemathesis, which tests the API",
     },
 ];
 

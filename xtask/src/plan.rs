@@ -4,7 +4,11 @@ use bpf_toolchain::recipe::{LINKER_INSTALL, LLVM, LLVM_PREFIX};
 
 use crate::{
     machine::{Compiler, Machine, Root},
-    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, Package, Part, Probe, SERVICES},
+    needs::{
+        BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON_INSTALLER, PYTHON_PLACE, Package, Part, Probe,
+        SERVICES,
+    },
+    workspace,
 };
 
 /// One need and whether it is met.
@@ -30,6 +34,8 @@ pub(crate) enum Action {
     BuildLinker,
     /// Mount the BPF file system.
     MountBpffs,
+    /// Install what tests need of Python, below target/.
+    InstallPython,
 }
 
 /// Why nothing is done although something is missing.
@@ -90,6 +96,9 @@ pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
     if parts.contains(&Part::Bpffs) && !machine.bpffs {
         actions.push(Action::MountBpffs);
     }
+    if parts.contains(&Part::Api) && !machine.python {
+        actions.push(Action::InstallPython);
+    }
     let obstacle = match &machine.compiler {
         Compiler::BadOverride(why) if compile => Some(Obstacle::BadOverride(why.clone())),
         _ if !packages.is_empty() && !machine.apt => {
@@ -136,6 +145,9 @@ fn needs(machine: &Machine, parts: &[Part], compiler_missing: bool) -> Vec<Need>
         let found = machine.bpffs.then(|| BPFFS.to_owned());
         needs.push(Need { name: "bpffs", why: "holds pinned maps", found, met: machine.bpffs });
     }
+    if parts.contains(&Part::Api) {
+        needs.push(Need { name: "schemathesis", why: "tests the API", found: None, met: machine.python });
+    }
     needs
 }
 
@@ -149,6 +161,7 @@ impl Action {
             Self::Install(packages) => format!("{} packages", packages.len()),
             Self::BuildLinker => "bpf-linker".to_owned(),
             Self::MountBpffs => "bpffs".to_owned(),
+            Self::InstallPython => "schemathesis".to_owned(),
         }
     }
 
@@ -157,7 +170,7 @@ impl Action {
         match self {
             Self::Update => "fetched",
             Self::Mask(_) => "masked",
-            Self::Install(_) | Self::BuildLinker => "installed",
+            Self::Install(_) | Self::BuildLinker | Self::InstallPython => "installed",
             Self::MountBpffs => "mounted",
         }
     }
@@ -173,12 +186,16 @@ impl Action {
             }
             Self::BuildLinker => "see the messages above, then run cargo xtask setup again",
             Self::MountBpffs => "a container must be given the file system: docker run -v /sys/fs/bpf:/sys/fs/bpf",
+            Self::InstallPython => {
+                "see that the machine reaches PyPI or a mirror, and that python3 has venv (Debian: python3-venv), then \
+                 run cargo xtask setup again"
+            }
         }
     }
 
     /// Whether only root may do it.
     pub(crate) fn needs_root(&self) -> bool {
-        !matches!(self, Self::BuildLinker)
+        !matches!(self, Self::BuildLinker | Self::InstallPython)
     }
 
     /// Environment and arguments, without sudo. `cargo` is the one to build with.
@@ -203,6 +220,10 @@ impl Action {
                 (vec![("LLVM_PREFIX", LLVM_PREFIX)], line)
             }
             Self::MountBpffs => (vec![], words(&format!("mount -t bpf bpf {BPFFS}"))),
+            Self::InstallPython => {
+                let below = |path: &str| workspace::root().join(path).display().to_string();
+                (vec![], vec!["sh".to_owned(), below(PYTHON_INSTALLER), below(PYTHON_PLACE)])
+            }
         }
     }
 }

@@ -11,7 +11,16 @@ fn every_package() -> Vec<&'static str> {
 fn fresh(root: Root) -> Machine {
     let there = ["gcc", "libc6-dev", "util-linux", "procps"];
     let absent = every_package().into_iter().filter(|p| !there.contains(p)).collect();
-    Machine { root, apt: true, compiler: Compiler::Missing, linker: None, absent, bpffs: false, systemd: false }
+    Machine {
+        root,
+        apt: true,
+        compiler: Compiler::Missing,
+        linker: None,
+        absent,
+        bpffs: false,
+        python: false,
+        systemd: false,
+    }
 }
 
 fn complete() -> Machine {
@@ -22,6 +31,7 @@ fn complete() -> Machine {
         linker: Some("/usr/bin/bpf-linker, 0.13.0".to_owned()),
         absent: vec![],
         bpffs: true,
+        python: true,
         systemd: true,
     }
 }
@@ -45,7 +55,9 @@ fn nothing_missing_is_nothing_to_do() {
 fn a_fresh_debian_gets_everything_in_order() {
     let plan = plan(&fresh(Root::Already), &ALL);
     assert_eq!(plan.obstacle, None);
-    let [Action::Update, Action::Install(packages), Action::BuildLinker, Action::MountBpffs] = &plan.actions[..] else {
+    let [Action::Update, Action::Install(packages), Action::BuildLinker, Action::MountBpffs, Action::InstallPython] =
+        &plan.actions[..]
+    else {
         panic!("{:?}", plan.actions);
     };
     for wanted in ["rustc-web", "libstd-rust-web-dev-bpf", "llvm-22-dev", "nmap", "masscan", "hping3", "nftables"] {
@@ -73,14 +85,14 @@ fn an_ordinary_user_with_sudo_gets_the_same() {
     let plan_of = |root| plan(&fresh(root), &ALL);
     assert_eq!(plan_of(Root::Sudo), plan_of(Root::Already));
     let rooted: Vec<bool> = plan_of(Root::Sudo).actions.iter().map(Action::needs_root).collect();
-    assert_eq!(rooted, [true, true, false, true], "only the linker is built as the user");
+    assert_eq!(rooted, [true, true, false, true, false], "what is built or goes below target/ is the user's");
 }
 
 #[test]
 fn without_root_and_sudo_the_commands_are_named_and_nothing_is_done() {
     let plan = plan(&fresh(Root::Unavailable), &ALL);
     assert_eq!(plan.obstacle, Some(Obstacle::NoRoot));
-    assert_eq!(plan.actions.len(), 4);
+    assert_eq!(plan.actions.len(), 5);
 }
 
 #[test]

@@ -12,7 +12,7 @@ use tcpcap_core::Preset;
 
 use crate::{
     machine::{self, Root},
-    needs::{ALL, Part},
+    needs::Part,
     sandbox, setup, step, sudo,
     workspace::{self, cargo_command},
 };
@@ -46,7 +46,7 @@ impl Run {
         }
         if self.iface.is_empty() {
             sandbox::check_args(&self.args)?;
-            setup::ensure(&ALL)?;
+            setup::ensure(&[Part::Compile, Part::Sandbox, Part::Bpffs])?;
         } else {
             setup::ensure(&[Part::Compile])?;
         }

@@ -236,6 +236,18 @@ pub(crate) const SUITES: &[Suite] = &[
         long: false,
     },
     Suite {
+        name: "api",
+        tiers: &[2, 4],
+        about: "the API of the running daemon, asked whatever its document allows and forbids",
+        packages: SENSOR,
+        targets: Targets::Test("api"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: false,
+    },
+    Suite {
         name: "sandbox",
         tiers: &[4],
         about: "the show of cargo xtask run, to its end and interrupted",
@@ -270,6 +282,9 @@ impl Suite {
     /// What must be installed for it.
     pub(crate) fn parts(&self) -> &'static [Part] {
         match (self.root, self.builds_tcpcap()) {
+            (true, _) if self.targets == Targets::Test("api") => {
+                &[Part::Compile, Part::Sandbox, Part::Bpffs, Part::Api]
+            }
             (true, _) => &[Part::Compile, Part::Sandbox, Part::Bpffs],
             (false, _) if self.targets == Targets::Search => fuzz::PARTS,
             (false, true) => &[Part::Compile],

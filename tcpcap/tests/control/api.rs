@@ -23,7 +23,8 @@ fn every_route_answers_in_json() {
     for (method, path, body, command) in [
         ("POST", BLOCKS, r#"{"network":"192.0.2.0/24"}"#, forever.clone()),
         ("POST", BLOCKS, r#"{"network":"192.0.2.9/24","lasts":null,"note":null}"#, forever),
-        ("POST", BLOCKS, r#"{"network":"192.0.2.0/24","lasts":60,"note":"x"}"#, minute),
+        ("POST", BLOCKS, r#"{"network":"192.0.2.0/24","lasts":60,"note":"x"}"#, minute.clone()),
+        ("POST", BLOCKS, r#"{"network":"192.0.2.0/24","lasts":6e1,"note":"x"}"#, minute),
         ("DELETE", "/api/v1/blocks/192.0.2.0/24", "", Command::Unblock { network }),
         ("DELETE", "/api/v1/blocks/192.0.2.0%2F24", "", Command::Unblock { network }),
         ("DELETE", "/api/v1/blocks/2001:db8::1", "", Command::Unblock { network: "2001:db8::1/128".parse().unwrap() }),
@@ -36,7 +37,7 @@ fn every_route_answers_in_json() {
         assert_eq!(daemon.send(method, path, body), (200, json!({ "done": command.done() })), "{method} {path}");
         assert_eq!(daemon.asked().last().unwrap().0, command, "{method} {path} {body}");
     }
-    assert!(daemon.metrics().contains("tcpcap_control_requests_total{status=\"200\"} 13\n"), "{}", daemon.metrics());
+    assert!(daemon.metrics().contains("tcpcap_control_requests_total{status=\"200\"} 14\n"), "{}", daemon.metrics());
 }
 
 #[test]
@@ -58,6 +59,9 @@ fn what_cannot_be_understood_is_answered_with_what_could_be() {
         ("POST", BLOCKS, r#"{"network":"example.org"}"#, 400, "`example.org` is neither an address nor a network"),
         ("POST", BLOCKS, r#"{"network":"192.0.2.1","last":5}"#, 400, "unknown field `last`"),
         ("POST", BLOCKS, r#"{"network":"192.0.2.1","lasts":-1}"#, 400, "invalid value"),
+        ("POST", BLOCKS, r#"{"network":"192.0.2.1","lasts":1.5}"#, 400, "`1.5` is no number of seconds"),
+        ("POST", BLOCKS, r#"{"network":"192.0.2.1","lasts":1e300}"#, 400, "is no number of seconds"),
+        ("POST", BLOCKS, r#"{"network":"192.0.2.1","lasts":"60"}"#, 400, "invalid type"),
         ("POST", BLOCKS, r#"{"network":"192.0.2.1","lasts":0}"#, 400, "between 1 s and 3650 days"),
         ("POST", BLOCKS, r#"{"network":"192.0.2.1","lasts":18446744073709551615}"#, 400, "between 1 s and 3650 days"),
         ("POST", BLOCKS, r#"{"network":"192.0.2.1","note":"a\nb"}"#, 400, "more than one line"),

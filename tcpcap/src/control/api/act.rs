@@ -11,6 +11,7 @@ use axum::{
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de, de::DeserializeOwned};
+use serde_json::Number;
 use tokio::time::timeout;
 use utoipa::{
     PartialSchema, ToSchema,
@@ -41,6 +42,14 @@ impl<'de> Deserialize<'de> for Written {
     fn deserialize<D: Deserializer<'de>>(d: D) -> Result<Self, D::Error> {
         parse_network(&String::deserialize(d)?).map(Self).map_err(de::Error::custom)
     }
+}
+
+/// A whole number, which `60.0` is as well.
+fn whole<'de, D: Deserializer<'de>>(d: D) -> Result<Option<u64>, D::Error> {
+    let Some(number) = Option::<Number>::deserialize(d)? else { return Ok(None) };
+    let of_float = || number.as_f64().filter(|f| f.fract() == 0.0)?.to_string().parse().ok();
+    let whole = number.as_u64().or_else(of_float);
+    whole.map(Some).ok_or_else(|| de::Error::custom(format!("invalid value: `{number}` is no number of seconds")))
 }
 
 fn malformed(cause: String, example: &str) -> Problem {
@@ -98,7 +107,7 @@ struct BlockBody {
     #[schema(value_type = NetworkText)]
     network: Written,
     /// For how many seconds; null or none for ever.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "whole")]
     #[schema(minimum = 1, maximum = 315_360_000, example = 3600)]
     lasts: Option<u64>,
     /// What for: one line, shown in the log and wherever the block is.
