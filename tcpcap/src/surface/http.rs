@@ -20,6 +20,7 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
+use tokio::net::TcpSocket;
 
 use super::metrics::Metrics;
 use crate::{
@@ -36,6 +37,9 @@ use crate::{
 /// How much the port serves at once. Browsers and Prometheus come again on the same connection.
 const LIMITS: Limits =
     Limits { connections: 256, header: Duration::from_secs(10), connection: Duration::from_secs(60), keep_alive: true };
+
+/// Connections that wait for a place. The kernel resets some of those that are more.
+const WAITING: u32 = 1024;
 
 /// A daemon whose loop has not come round for this long is stuck: it polls every second.
 const STUCK_AFTER: Duration = Duration::from_secs(10);
@@ -75,7 +79,8 @@ pub struct Shown {
     pub hub: Arc<Hub>,
 }
 
-/// Takes the port before anything else happens: a taken one must not leave a program attached.
+/// Takes the port before anything else happens: a taken one must not leave a program attached. Must be called inside a
+/// runtime.
 ///
 /// # Errors
 /// The address cannot be listened on.
@@ -91,9 +96,15 @@ pub fn listen(address: SocketAddr) -> Result<TcpListener, Failure> {
         };
         Failure::failed(format!("cannot listen on {address} for metrics: {e}"), remedy)
     };
-    let listener = TcpListener::bind(address).map_err(|e| taken(&e))?;
-    listener.set_nonblocking(true).map_err(|e| taken(&e))?;
-    Ok(listener)
+    bind(address).map_err(|e| taken(&e))
+}
+
+fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // A connection of the last run that is not quite over keeps nobody from taking its port.
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(WAITING)?.into_std()
 }
 
 /// Serves on a listener until what is returned is dropped. `door` is the way to the daemon, and `hosts` are the names by

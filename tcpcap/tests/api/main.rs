@@ -1,6 +1,8 @@
 //! The API of the running daemon, asked with what schemathesis makes out of the document that it serves. Needs root, and
 //! schemathesis, which `cargo xtask setup` installs; fails without.
 
+mod audit;
+mod crowd;
 mod relay;
 mod stage;
 

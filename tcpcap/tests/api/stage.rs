@@ -23,11 +23,16 @@ pub struct Stage {
 impl Stage {
     /// Starts tcpcap and has it find a scanner, so that each view has something in it.
     pub fn begin() -> Self {
+        Self::begin_with(&[])
+    }
+
+    /// As [`Stage::begin`], told more.
+    pub fn begin_with(args: &[&str]) -> Self {
         let (net, state) = (Internet::build().unwrap(), TempDir::new().unwrap());
         let mut command = net.sensor.command(env!("CARGO_BIN_EXE_tcpcap"));
         command.env_remove("INTERFACE_NAME").env_remove("PUBLIC_IP").env_remove("RUST_LOG");
         command.args(["run", "--iface", CARD, "--state"]).arg(state.path());
-        command.arg("--socket").arg(state.path().join("tcpcap.sock"));
+        command.arg("--socket").arg(state.path().join("tcpcap.sock")).args(args);
         let mut process = Process::spawn("tcpcap", command).unwrap();
         process.wait_for_line(SOON, |l| l.contains("tcpcap ready")).unwrap();
         let mut stage = Self { process, state, net };
