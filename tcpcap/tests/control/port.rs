@@ -3,8 +3,12 @@
 use std::{
     io::{Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
     thread,
+    time::Duration,
 };
 
 use serde_json::Value;
@@ -17,6 +21,7 @@ use tcpcap::{
     serving::Serving,
     surface::http::{self, Shown},
 };
+use tcpcap_lab::wait::wait_until;
 use tokio::sync::mpsc;
 
 use super::{
@@ -60,6 +65,10 @@ fn story(address: std::net::IpAddr) -> Story {
 
 impl Port {
     fn with(patience: Patience) -> Self {
+        Self::that(answers, patience)
+    }
+
+    fn that(answers: fn(Request), patience: Patience) -> Self {
         let (requests, mut taken) = mpsc::channel(16);
         thread::spawn(move || {
             while let Some(request) = taken.blocking_recv() {
@@ -239,4 +248,34 @@ fn stories_and_histories_are_told_so_often_and_no_more() {
         assert!(codes[0].0 == good && !refused.is_empty(), "{codes:?}");
         assert!(refused[0].1.contains(said) && refused[0].1.contains("\nretry-after: 1"), "{}", refused[0].1);
     }
+}
+
+/// Answers with more than what fits into the buffers on the way to a reader, and numbers its answers.
+fn answers_at_length(request: Request) {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut list = vec![blocks().remove(0); 40_000];
+    list[0].age_s = COUNT.fetch_add(1, Ordering::Relaxed);
+    drop(request.answer.send(Ok(Reply::Blocks(list))));
+}
+
+#[test]
+fn slow_readers_hold_no_more_answers_than_there_is_room_for_and_others_share_them() {
+    // Room for two, each of some 6 MB; and what somebody got is too old for the next.
+    let patience = Patience { fresh: Duration::from_nanos(1), room: 15 << 20, ..Patience::HTTP };
+    let port = Port::that(answers_at_length, patience);
+    let read_a_little = |_| {
+        let mut reader = port.begin("GET", "/api/v1/blocks", "localhost");
+        let mut first = [0; 800];
+        reader.read_exact(&mut first).unwrap();
+        let text = String::from_utf8(first.to_vec()).unwrap();
+        assert!(text.starts_with("HTTP/1.1 200 OK"), "{text}");
+        let number = text.split_once("\"age_s\":").unwrap().1.split(',').next().unwrap().to_owned();
+        (number, reader)
+    };
+    let slow: Vec<_> = (0..8).map(read_a_little).collect();
+    let numbers: Vec<_> = slow.iter().map(|(number, _)| number.as_str()).collect();
+    assert_eq!(numbers, ["0", "1", "1", "1", "1", "1", "1", "1"]);
+    drop(slow);
+    let is_new = || !["0", "1"].contains(&&*read_a_little(0).0);
+    wait_until("room for a new answer", Duration::from_secs(20), is_new).unwrap();
 }

@@ -6,13 +6,14 @@ use std::{
     time::Duration,
 };
 
-use axum::body::Bytes;
+use axum::{body::Bytes, http::StatusCode, response::Response};
+use serde::Serialize;
 use tokio::{
-    sync::{Mutex, Semaphore, mpsc, oneshot},
+    sync::{Mutex, OwnedSemaphorePermit, Semaphore, mpsc, oneshot},
     time::{Instant, timeout, timeout_at},
 };
 
-use super::problem::{Problem, encode};
+use super::problem::{Problem, encode, typed};
 use crate::{
     control::{Command, Reply, Request, server::Counters, stream::Hub},
     serving::Peer,
@@ -25,6 +26,12 @@ const LISTS_AT_ONCE: usize = 2;
 /// Questions to the history at once.
 const HISTORIES_AT_ONCE: usize = 2;
 
+/// How old an answer may be that is used again because slow readers leave no room for a new one.
+const OLDEST: Duration = Duration::from_secs(10);
+
+/// What room is given out in, bytes.
+const PIECE: usize = 1024;
+
 /// How much may be asked for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -36,6 +43,9 @@ pub struct Patience {
     pub fresh: Duration,
     /// Streams at once.
     pub streams: usize,
+    /// Bytes of answers that may be held at once: by readers that take them slowly, and to be used again. One that is
+    /// larger than all of it is held alone.
+    pub room: usize,
     /// Questions to the daemon's loop a second, over all who ask. What changes something is not counted.
     pub questions: u32,
     /// Stories of addresses a second, over all who ask: each is another question, so none is used again.
@@ -51,6 +61,7 @@ impl Patience {
         answer: Duration::from_secs(5),
         fresh: Duration::ZERO,
         streams: 16,
+        room: 64 << 20,
         questions: 500,
         stories: 200,
         histories: 100,
@@ -120,7 +131,56 @@ struct Inside {
     question_rate: Rate,
     story_rate: Rate,
     history_rate: Rate,
-    kept: [Mutex<Option<(Instant, Bytes)>>; Kept::COUNT],
+    room: Arc<Semaphore>,
+    kept: [Mutex<Option<Again>>; Kept::COUNT],
+}
+
+/// An answer, and its place among those that may be held. It has it until the last reader has taken it.
+#[derive(Debug)]
+pub(super) struct Held {
+    text: Vec<u8>,
+    _place: OwnedSemaphorePermit,
+}
+
+impl Held {
+    pub(super) fn new(text: Vec<u8>, place: OwnedSemaphorePermit) -> Self {
+        Self { text, _place: place }
+    }
+}
+
+impl AsRef<[u8]> for Held {
+    fn as_ref(&self) -> &[u8] {
+        &self.text
+    }
+}
+
+/// One that several readers share.
+#[derive(Debug)]
+struct Shared(Arc<Held>);
+
+impl AsRef<[u8]> for Shared {
+    fn as_ref(&self) -> &[u8] {
+        (*self.0).as_ref()
+    }
+}
+
+/// An answer that is used again.
+#[derive(Debug)]
+struct Again {
+    /// When the daemon was last asked.
+    asked: Instant,
+    /// When it gave this answer.
+    given: Instant,
+    answer: Arc<Held>,
+}
+
+impl Again {
+    fn give(&self) -> Result<Bytes, Problem> {
+        match self.given.elapsed() < OLDEST {
+            true => Ok(Bytes::from_owner(Shared(Arc::clone(&self.answer)))),
+            false => Err(Problem::full()),
+        }
+    }
 }
 
 /// Answers that are used again.
@@ -166,6 +226,7 @@ impl Door {
             lists: Arc::new(Semaphore::new(LISTS_AT_ONCE)),
             histories: Semaphore::new(HISTORIES_AT_ONCE),
             streams: Arc::new(Semaphore::new(patience.streams)),
+            room: Arc::new(Semaphore::new(patience.room.div_ceil(PIECE))),
             question_rate: Rate::new(patience.questions),
             story_rate: Rate::new(patience.stories),
             history_rate: Rate::new(patience.histories),
@@ -225,7 +286,7 @@ impl Door {
         let place = place.map_err(|_| Problem::busy())?.map_err(|_| Problem::stopping())?;
         place.send(Request { command, who: who.to_string(), answer });
         match timeout_at(until, answered).await {
-            Ok(Ok(answer)) => answer.map_err(|refused| Problem(axum::http::StatusCode::CONFLICT, refused)),
+            Ok(Ok(answer)) => answer.map_err(|refused| Problem(StatusCode::CONFLICT, refused)),
             Ok(Err(_)) => Err(Problem::stopping()),
             Err(_) => Err(Problem::silent(waited)),
         }
@@ -236,18 +297,43 @@ impl Door {
         let fresh = self.0.patience.fresh;
         let slot = &self.0.kept[what as usize];
         let mut kept = timeout(self.0.patience.answer, slot.lock()).await.map_err(|_| Problem::busy())?;
-        if let Some((at, bytes)) = &*kept
-            && at.elapsed() < fresh
+        if let Some(again) = &*kept
+            && again.asked.elapsed() < fresh
         {
-            return Ok(bytes.clone());
+            return again.give();
         }
         let reply = self.ask(peer, what.command()).await?;
-        let bytes = Bytes::from(encode(&reply).map_err(|e| {
-            let cause = format!("the answer cannot be written as JSON: {e}");
-            Problem::new(axum::http::StatusCode::INTERNAL_SERVER_ERROR, cause, "report this")
-        })?);
-        *kept = Some((Instant::now(), bytes.clone()));
-        Ok(bytes)
+        let text = encode(&reply).map_err(|e| Problem::unwritable(&e))?;
+        let place = self.room_for(&text).or_else(|| {
+            // The one that it replaces may be what takes the room, and nobody reads that any more.
+            kept.take_if(|again| Arc::strong_count(&again.answer) == 1)?;
+            self.room_for(&text)
+        });
+        let now = Instant::now();
+        match (place, &mut *kept) {
+            (Some(place), kept) => {
+                let again = Again { asked: now, given: now, answer: Arc::new(Held::new(text, place)) };
+                kept.insert(again).give()
+            }
+            (None, Some(again)) => {
+                again.asked = now;
+                again.give()
+            }
+            (None, None) => Err(Problem::full()),
+        }
+    }
+
+    fn room_for(&self, text: &[u8]) -> Option<OwnedSemaphorePermit> {
+        let all = self.0.patience.room.div_ceil(PIECE);
+        let pieces = u32::try_from(text.len().div_ceil(PIECE).min(all)).ok()?;
+        Arc::clone(&self.0.room).try_acquire_many_owned(pieces).ok()
+    }
+
+    /// An answer that is given once.
+    pub(super) fn once<T: Serialize>(&self, content: &T) -> Result<Response, Problem> {
+        let text = encode(content).map_err(|e| Problem::unwritable(&e))?;
+        let place = self.room_for(&text).ok_or_else(Problem::full)?;
+        Ok(typed(StatusCode::OK, Bytes::from_owner(Held::new(text, place))))
     }
 
     /// Whether answers are used again.
@@ -269,5 +355,15 @@ mod tests {
         assert_eq!(taken(Duration::ZERO), 0);
         assert_eq!(taken(Duration::from_millis(250)), 5);
         assert_eq!(taken(Duration::from_secs(3600)), 20, "an hour of silence saves up no more");
+    }
+
+    #[test]
+    fn an_answer_that_nothing_can_replace_is_used_again_for_a_while_and_then_no_more() {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let answer = Arc::new(Held::new(b"[]".to_vec(), place));
+        let given = |given| Again { asked: Instant::now(), given, answer: Arc::clone(&answer) }.give();
+        assert_eq!(given(Instant::now()).unwrap(), "[]");
+        let Problem(status, _) = given(Instant::now().checked_sub(OLDEST).unwrap()).unwrap_err();
+        assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
     }
 }

@@ -13,14 +13,14 @@ use axum::{
     response::Response,
 };
 use serde::Deserialize;
-use tokio::{sync::OwnedSemaphorePermit, task::spawn_blocking, time::timeout};
+use tokio::{task::spawn_blocking, time::timeout};
 use utoipa::IntoParams;
 
 use super::{
     Door,
     document::{AddressText, Looking, LookingAt, NetworkText, Reading},
-    door::Kept,
-    problem::{Answer, Problem, encode, json, typed, unwritable},
+    door::{Held, Kept},
+    problem::{Answer, Problem, encode, typed},
 };
 use crate::{
     control::{BlockShown, Command, Reply, SourceShown, Status, Story, Timeline, stream::Happened},
@@ -75,18 +75,6 @@ pub(super) async fn findings(State(door): State<Door>, Extension(peer): Extensio
     shared(&door, peer, Kept::Findings).await
 }
 
-/// A list on its way out, and its place among those that may be.
-struct Held {
-    text: Vec<u8>,
-    _place: OwnedSemaphorePermit,
-}
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        &self.text
-    }
-}
-
 /// Who is blocked
 #[utoipa::path(
     get, path = "/blocks", tag = "look",
@@ -100,8 +88,8 @@ pub(super) async fn blocks(State(door): State<Door>, Extension(peer): Extension<
     let place = timeout(door.patience().answer, place).await;
     let place = place.map_err(|_| Problem::busy())?.map_err(|_| Problem::stopping())?;
     let reply = door.ask(peer, Command::List).await?;
-    let hold = |text| typed(StatusCode::OK, Bytes::from_owner(Held { text, _place: place }));
-    Ok(encode(&reply).map_or_else(|e| unwritable(&e), hold))
+    let text = encode(&reply).map_err(|e| Problem::unwritable(&e))?;
+    Ok(typed(StatusCode::OK, Bytes::from_owner(Held::new(text, place))))
 }
 
 /// What `/history` can be asked.
@@ -152,7 +140,7 @@ pub(super) async fn history(State(door): State<Door>, asked: Result<Query<Asked>
     let question = asked.question().map_err(|cause| Problem::malformed(cause, REMEDY))?;
     door.take_history()?;
     let rows = rows(&door, question).await?;
-    Ok(json(StatusCode::OK, &rows))
+    door.once(&rows)
 }
 
 /// Asks the history, on a thread that may wait for the disk.
@@ -202,7 +190,7 @@ pub(super) async fn explain(
         }
         Err(Problem(_, why)) => Story { past_missing: Some(why.cause), ..*story },
     };
-    Ok(json(StatusCode::OK, &story))
+    door.once(&story)
 }
 
 /// One address.

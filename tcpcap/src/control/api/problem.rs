@@ -42,6 +42,17 @@ impl Problem {
         )
     }
 
+    pub(super) fn full() -> Self {
+        let cause = "others have not taken their answers yet, so there is no room for another";
+        Self::new(StatusCode::SERVICE_UNAVAILABLE, cause, "try again in a moment")
+    }
+
+    /// Never seen: what is answered can be written as JSON.
+    pub(super) fn unwritable(e: &serde_json::Error) -> Self {
+        let cause = format!("the answer cannot be written as JSON: {e}");
+        Self::new(StatusCode::INTERNAL_SERVER_ERROR, cause, "report this")
+    }
+
     pub(super) fn too_many(cause: impl Into<String>, remedy: impl Into<String>) -> Self {
         Self::new(StatusCode::TOO_MANY_REQUESTS, cause, remedy)
     }
@@ -69,15 +80,7 @@ pub(super) fn encode<T: Serialize>(content: &T) -> serde_json::Result<Vec<u8>> {
 }
 
 pub(super) fn json<T: Serialize>(status: StatusCode, content: &T) -> Response {
-    encode(content).map_or_else(|e| unwritable(&e), |text| typed(status, text))
-}
-
-/// Never seen: what is answered can be written as JSON.
-pub(super) fn unwritable(e: &serde_json::Error) -> Response {
-    tracing::error!("an answer cannot be written as JSON: {e}");
-    const SAID: &str =
-        "{\"cause\":\"the answer cannot be written as JSON\",\"remedy\":\"see the log, and report it\"}\n";
-    typed(StatusCode::INTERNAL_SERVER_ERROR, SAID)
+    encode(content).map_or_else(|e| Problem::unwritable(&e).into_response(), |text| typed(status, text))
 }
 
 pub(super) fn typed(status: StatusCode, body: impl Into<Body>) -> Response {
