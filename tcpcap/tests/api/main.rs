@@ -8,7 +8,7 @@ mod stage;
 
 use std::{path::Path, process::Command, time::Duration};
 
-use tcpcap_lab::Process;
+use tcpcap_lab::{Metrics, Process, metrics::Sample};
 
 use relay::Relay;
 use stage::{SOON, Stage};
@@ -46,10 +46,23 @@ fn ask_everything(stage: &Stage, url: &str, args: &[&str]) {
     assert!(cases > Some(100), "{said}");
 }
 
+/// By the daemon's own count: many got what they wanted, many were told what was wrong, and nothing was too much.
+fn check_answers(stage: &Stage, door: &str) {
+    let metrics = Metrics::fetch(&stage.net.sensor).unwrap();
+    let name = format!("tcpcap_{door}_requests_total");
+    let answered = |status: &str| metrics.count(&name, &[("status", status)]);
+    assert!(answered("200") > 50 && answered("400") > 10 && answered("405") > 10, "{metrics}");
+    let failed =
+        |sample: &&Sample| sample.name == name && sample.labels.iter().any(|(_, status)| status.starts_with('5'));
+    assert_eq!(metrics.samples().iter().find(failed), None, "{metrics}");
+}
+
 #[test]
 fn whatever_the_document_allows_and_forbids_is_answered_at_the_port_as_it_says() {
     let stage = Stage::begin();
+    // Slow enough that few stories and histories are refused for being too many.
     ask_everything(&stage, "http://127.0.0.1:2112", &["--max-examples", "20", "--rate-limit", "40/s"]);
+    check_answers(&stage, "http");
     stage.end();
 }
 
@@ -58,6 +71,7 @@ fn whatever_the_document_allows_and_forbids_is_answered_at_the_socket_as_it_says
     let stage = Stage::begin();
     let relay = Relay::start(&stage.net.sensor, stage.socket());
     ask_everything(&stage, &format!("http://{}", relay.address), &["--max-examples", "20"]);
+    check_answers(&stage, "control");
     stage.end();
 }
 
