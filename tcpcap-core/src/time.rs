@@ -59,9 +59,12 @@ pub fn nanos(span: Duration) -> u64 {
     u64::try_from(span.as_nanos()).unwrap_or(u64::MAX)
 }
 
-/// Shows a duration as people write it, in at most two units: `45 s`, `10 min`, `1 h 20 min`.
+/// Shows a duration as people write it, in at most two units: `45 s`, `10 min`, `1 h 20 min`, `30 d 2 h`.
 #[derive(Clone, Copy, Debug)]
 pub struct Readable(pub Duration);
+
+/// From here on people count in days.
+const TWO_DAYS: u64 = 2 * 86_400;
 
 impl fmt::Display for Readable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -69,7 +72,8 @@ impl fmt::Display for Readable {
         let ((big, big_unit), (small, small_unit)) = match s {
             0..60 => ((s, "s"), (0, "")),
             60..3600 => ((s / 60, "min"), (s % 60, "s")),
-            _ => ((s / 3600, "h"), (s % 3600 / 60, "min")),
+            3600..TWO_DAYS => ((s / 3600, "h"), (s % 3600 / 60, "min")),
+            _ => ((s / 86_400, "d"), (s % 86_400 / 3600, "h")),
         };
         write!(f, "{big} {big_unit}")?;
         if small > 0 { write!(f, " {small} {small_unit}") } else { Ok(()) }
@@ -90,9 +94,18 @@ mod tests {
 
     #[test]
     fn durations_read_as_people_write_them() {
-        for (secs, text) in
-            [(0, "0 s"), (45, "45 s"), (600, "10 min"), (90, "1 min 30 s"), (4800, "1 h 20 min"), (86_400, "24 h")]
-        {
+        for (secs, text) in [
+            (0, "0 s"),
+            (45, "45 s"),
+            (600, "10 min"),
+            (90, "1 min 30 s"),
+            (4800, "1 h 20 min"),
+            (86_400, "24 h"),
+            (172_799, "47 h 59 min"),
+            (172_800, "2 d"),
+            (30 * 86_400 + 7_200, "30 d 2 h"),
+            (3650 * 86_400, "3650 d"),
+        ] {
             assert_eq!(Readable(Duration::from_secs(secs)).to_string(), text);
         }
     }

@@ -72,7 +72,7 @@ fn is_root() -> bool {
 }
 
 /// The interfaces of this network namespace.
-fn interfaces() -> Vec<(u32, String)> {
+pub(super) fn interfaces() -> Vec<(u32, String)> {
     let mut all = Vec::new();
     // SAFETY: the list ends with an entry of index 0, its names are strings, and it is given back once.
     unsafe {

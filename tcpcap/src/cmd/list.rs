@@ -2,56 +2,55 @@
 
 use indicatif::HumanCount;
 
-use super::print;
+use super::{
+    print,
+    screen::Screen,
+    table::{Column, table},
+    unattended,
+};
 use crate::{
     control::{BlockShown, Named, readable},
     failure::Failure,
     settings::{ShowArgs, ShowFormat},
 };
 
-/// Prints them.
+/// Prints them: as the daemon knows them, or as the kernel does if there is none.
 ///
 /// # Errors
-/// No daemon to be reached.
+/// Neither can be asked.
 pub fn run(args: &ShowArgs) -> Result<(), Failure> {
-    let mut blocks = args.socket.client()?.blocks()?;
+    let client = args.socket.client()?;
+    let mut blocks = match client.if_running(|client| client.blocks())? {
+        Some(blocks) => blocks,
+        None => {
+            let left = unattended::left()?;
+            let blocks = left.as_ref().map(unattended::blocks).transpose()?.unwrap_or_default();
+            eprintln!("{}", unattended::warning(client.path(), left.as_ref(), &blocks.instead()));
+            blocks.in_force
+        }
+    };
     blocks.sort_by_key(|block| (block.age_s, block.network));
     match args.output {
-        ShowFormat::Text => print::text(&text(&blocks)),
+        ShowFormat::Text => print::text(&text(&blocks, Screen::here())),
         ShowFormat::Json => print::json(&blocks),
     }
 }
 
-/// The last column, which is as long as it is, comes without padding.
-const COLUMNS: [(&str, Align); 6] = [
-    ("SOURCE", Align::Left),
-    ("LEFT", Align::Left),
-    ("AGE", Align::Left),
-    ("TIMES", Align::Right),
-    ("PACKETS", Align::Right),
-    ("WHY", Align::Left),
+const COLUMNS: [Column; 6] = [
+    Column::words("SOURCE"),
+    Column::words("LEFT"),
+    Column::words("AGE").spare(),
+    Column::numbers("TIMES").spare(),
+    Column::numbers("PACKETS"),
+    Column::words("WHY"),
 ];
 
-#[derive(Clone, Copy)]
-enum Align {
-    Left,
-    Right,
-}
-
-fn text(blocks: &[BlockShown]) -> String {
+fn text(blocks: &[BlockShown], screen: Screen) -> String {
     if blocks.is_empty() {
         return "nobody is blocked\n".to_owned();
     }
     let rows: Vec<_> = blocks.iter().map(row).collect();
-    let mut widths = COLUMNS.map(|(title, _)| title.len());
-    for row in &rows {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = (*width).max(cell.chars().count());
-        }
-    }
-    let mut out = aligned(&COLUMNS.map(|(title, _)| title.to_owned()), &widths);
-    rows.iter().for_each(|row| out += &aligned(row, &widths));
-    out + &total(blocks.len())
+    table(&COLUMNS, &rows, screen) + &total(blocks.len())
 }
 
 fn total(number: usize) -> String {
@@ -59,17 +58,6 @@ fn total(number: usize) -> String {
         1 => "1 block\n".to_owned(),
         _ => format!("{} blocks\n", HumanCount(number as u64)),
     }
-}
-
-fn aligned(row: &[String; 6], widths: &[usize; 6]) -> String {
-    let mut line = String::new();
-    for ((cell, width), (_, align)) in row.iter().zip(widths).zip(COLUMNS) {
-        match align {
-            Align::Left => line += &format!("{cell:<width$}  "),
-            Align::Right => line += &format!("{cell:>width$}  "),
-        }
-    }
-    line.trim_end().to_owned() + "\n"
 }
 
 fn row(block: &BlockShown) -> [String; 6] {
@@ -98,6 +86,8 @@ fn why(block: &BlockShown) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    const SCREEN: Screen = Screen { width: 80, colour: false };
 
     fn block(network: &str, origin: &str, why: &str) -> BlockShown {
         BlockShown {
@@ -133,14 +123,14 @@ SOURCE             LEFT        AGE        TIMES    PACKETS  WHY
 2001:db8:1:2::/64  9 min 20 s  40 s           1          7  sweep (syn)
 3 blocks
 ";
-        assert_eq!(text(&blocks), expected);
-        assert!(expected.lines().all(|line| line.len() <= print::WIDTH));
+        assert_eq!(text(&blocks, SCREEN), expected);
+        assert!(expected.lines().all(|line| line.len() <= SCREEN.width));
     }
 
     #[test]
     fn nobody_and_one_read_as_people_say_it() {
-        assert_eq!(text(&[]), "nobody is blocked\n");
-        assert!(text(&[block("192.0.2.1/32", "automatic", "sweep")]).ends_with("\n1 block\n"));
+        assert_eq!(text(&[], SCREEN), "nobody is blocked\n");
+        assert!(text(&[block("192.0.2.1/32", "automatic", "sweep")], SCREEN).ends_with("\n1 block\n"));
         assert_eq!(total(12_345), "12,345 blocks\n");
     }
 

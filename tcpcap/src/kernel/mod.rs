@@ -3,6 +3,7 @@
 mod attach;
 mod batch;
 mod egress;
+mod left;
 mod link;
 mod pins;
 mod ring;
@@ -12,6 +13,7 @@ mod tables;
 pub use attach::{Attachment, Mode, ModeChoice};
 pub use batch::Walk;
 pub use egress::{Egress, EgressChoice, EgressKind, remove_filter};
+pub use left::{Left, Unreadable};
 pub use pins::{BPFFS, PinnedLink, Pins, Refusal, Way};
 pub use ring::Ring;
 pub use tables::{Blocks, Networks, OwnAddresses, Sources, Tables, Tally, is_full};

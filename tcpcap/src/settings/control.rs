@@ -17,7 +17,7 @@ pub enum ShowFormat {
     /// For people
     #[default]
     Text,
-    /// For machines: one JSON value
+    /// For machines
     Json,
 }
 
@@ -67,13 +67,21 @@ impl SocketArgs {
         };
         Ok(Client::new(&path))
     }
+
+    /// Where the daemon keeps its history, as environment, configuration or default say.
+    ///
+    /// # Errors
+    /// The configuration that was named is not there.
+    pub fn state(&self) -> Result<PathBuf, Failure> {
+        Ok(self.config.lenient()?.state)
+    }
 }
 
 /// What was typed after a verb that shows something.
 #[derive(Args, Debug)]
 pub struct ShowArgs {
-    /// How it looks
-    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t)]
+    /// How it looks: text for people, json for machines
+    #[arg(short, long, value_enum, value_name = "FORMAT", default_value_t, hide_possible_values = true)]
     pub output: ShowFormat,
 
     /// Whom to ask.

@@ -2,6 +2,7 @@
 
 use std::{
     io::{Read, Write},
+    net::IpAddr,
     os::unix::net::UnixStream,
     path::{Path, PathBuf},
     process::Command as Process,
@@ -12,7 +13,7 @@ use std::{
 use prometheus_client::{encoding::text, registry::Registry};
 use serde_json::Value;
 use tcpcap::control::{
-    BlockShown, Command, Refused, Reply, Request, Status,
+    BlockShown, Command, Next, Now, Refused, Reply, Request, SourceShown, Status, Story,
     api::{Door, Patience},
     server::{Counters, Limits, Server, WAITING},
     socket::{self, Socket},
@@ -36,6 +37,8 @@ pub(crate) fn obeys(request: Request) -> Option<Request> {
     let reply = match &request.command {
         Command::Status => Reply::Status(Box::new(status())),
         Command::List => Reply::Blocks(blocks()),
+        Command::Sources => Reply::Sources(sources()),
+        Command::Explain { address } => Reply::Story(Box::new(story(*address))),
         command => Reply::Done { done: command.done() },
     };
     // Who asked may have gone.
@@ -89,6 +92,30 @@ pub(crate) fn blocks() -> Vec<BlockShown> {
         bytes: 74_040,
     };
     vec![block("192.0.2.1/32", 300, Some(560)), block("2001:db8::/64", 20, None)]
+}
+
+pub(crate) fn sources() -> Vec<SourceShown> {
+    let source = |source: &str, state: &str, attempts| SourceShown {
+        source: source.parse().unwrap(),
+        state: state.to_owned(),
+        attempts,
+        last_seen_s: 3,
+        ..SourceShown::default()
+    };
+    vec![source("192.0.2.1/32", "blocked", 100), source("2001:db8::/64", "free", 2)]
+}
+
+pub(crate) fn story(address: IpAddr) -> Story {
+    Story {
+        address,
+        source: address.into(),
+        time: "2025-11-24T16:00:40.000Z".to_owned(),
+        now: Now { state: "free".to_owned(), ..Now::default() },
+        seen: None,
+        next: Next { repeat_s: 600, ..Next::default() },
+        past: Vec::new(),
+        past_missing: None,
+    }
 }
 
 /// A daemon behind a socket of its own.

@@ -5,6 +5,8 @@ mod api;
 mod daemon;
 mod document;
 mod finding;
+mod looking;
 mod port;
 mod stream;
 mod verbs;
+mod words;

@@ -127,7 +127,10 @@ fn without_a_daemon_the_path_and_how_to_start_one_are_told() {
          tcpcap`; if it runs, name its socket with --socket\n",
         path.display()
     );
+    // What is in the kernel is shown as well, to who may see it.
     let said = verb(&path, &["status"]);
+    assert!(said.err.starts_with("error: tcpcap is not running") && said.code == 1, "{said:?}");
+    let said = verb(&path, &["sources"]);
     assert_eq!((&*said.out, &*said.err, said.code), ("", &*expected, 1));
     // Killed, it leaves its socket.
     drop(UnixListener::bind(&path).unwrap());

@@ -1,5 +1,9 @@
 //! The command line's end of the control socket.
 
+mod follow;
+#[cfg(test)]
+mod tests;
+
 use std::{
     io::{self, ErrorKind},
     net::IpAddr,
@@ -10,7 +14,7 @@ use std::{
 use http_body_util::{BodyExt, Full, Limited};
 use hyper::{
     Method, Request, StatusCode,
-    body::Bytes,
+    body::{Bytes, Incoming},
     client::conn::http1,
     header::{CONTENT_TYPE, HOST},
 };
@@ -20,7 +24,10 @@ use serde_json::{Value, json};
 use tokio::{net::UnixStream, time::timeout};
 
 use super::{BlockShown, Command, Refused, SourceShown, Status, Story, Timeline, socket::GROUP, stream::Happened};
-use crate::failure::Failure;
+use crate::{
+    failure::Failure,
+    history::{Question, Row, clock},
+};
 
 /// How long a command may take. The daemon's end gives up first, and says why.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -103,24 +110,77 @@ impl Client {
         self.ask::<Done>(command).map(|done| done.done)
     }
 
+    /// Rows of the history, the newest first, at most 1,000 of them.
+    ///
+    /// # Errors
+    /// As [`Client::status`], or there is no history.
+    pub fn history(&self, question: &Question) -> Result<Vec<Row>, Failure> {
+        let mut path = format!("history?limit={}", question.limit);
+        for (key, time) in [("since", question.since), ("until", question.until)] {
+            if let Some(time) = time {
+                path += &format!("&{key}={}", clock::shown(time));
+            }
+        }
+        if let Some(about) = question.about {
+            path += &format!("&about={about}");
+        }
+        self.get((Method::GET, path, None))
+    }
+
+    /// As is asked; none where nobody listens.
+    ///
+    /// # Errors
+    /// As [`Client::status`], but for that.
+    pub fn if_running<T>(&self, ask: impl FnOnce(&Self) -> Result<T, Failure>) -> Result<Option<T>, Failure> {
+        match ask(self) {
+            Err(_) if self.is_deserted() => Ok(None),
+            other => other.map(Some),
+        }
+    }
+
+    /// Where it asks.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn is_deserted(&self) -> bool {
+        std::os::unix::net::UnixStream::connect(&self.path).is_err_and(|e| is_nobody(e.kind()))
+    }
+
     fn ask<T: DeserializeOwned>(&self, command: &Command) -> Result<T, Failure> {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()
-            .map_err(|e| Failure::failed(format!("cannot start a runtime: {e}"), "raise the limit of open files"))?;
-        let asked = runtime.block_on(async { timeout(self.patience, self.exchange(command)).await });
+        self.get(request(command))
+    }
+
+    fn get<T: DeserializeOwned>(&self, what: Asked) -> Result<T, Failure> {
+        let asked = runtime()?.block_on(async { timeout(self.patience, self.exchange(what)).await });
         let (status, body) = asked.unwrap_or_else(|_| Err(self.silent()))?;
         if !status.is_success() {
-            return Err(match serde_json::from_slice::<Refused>(&body) {
-                Ok(Refused { cause, remedy }) => Failure::failed(cause, remedy),
-                Err(_) => self.strange(&format!("it answers {status} and no reason")),
-            });
+            return Err(self.refused(status, &body));
         }
         serde_json::from_slice(&body).map_err(|e| self.strange(&format!("its answer is not understood: {e}")))
     }
 
-    /// Sends a command and takes the whole answer.
-    async fn exchange(&self, command: &Command) -> Result<(StatusCode, Bytes), Failure> {
+    fn refused(&self, status: StatusCode, body: &[u8]) -> Failure {
+        match serde_json::from_slice::<Refused>(body) {
+            Ok(Refused { cause, remedy }) => Failure::failed(cause, remedy),
+            Err(_) => self.strange(&format!("it answers {status} and no reason")),
+        }
+    }
+
+    /// Asks and takes the whole answer.
+    async fn exchange(&self, what: Asked) -> Result<(StatusCode, Bytes), Failure> {
+        let (status, body) = self.send(what).await?;
+        Ok((status, self.whole(body).await?))
+    }
+
+    async fn whole(&self, body: Incoming) -> Result<Bytes, Failure> {
+        let body = Limited::new(body, ANSWER_LIMIT).collect().await;
+        Ok(body.map_err(|e| self.strange(&format!("its answer breaks off: {e}")))?.to_bytes())
+    }
+
+    /// Asks; what is answered is yet to come.
+    async fn send(&self, (method, path, body): Asked) -> Result<(StatusCode, Incoming), Failure> {
         let stream = UnixStream::connect(&self.path).await.map_err(|e| unreachable(&self.path, &e))?;
         let broken = |e: hyper::Error| self.strange(&format!("the connection broke: {e}"));
         let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await.map_err(broken)?;
@@ -130,7 +190,6 @@ impl Client {
                 tracing::debug!("the connection to the daemon broke: {e}");
             }
         });
-        let (method, path, body) = request(command);
         let body = body.map_or_else(Bytes::new, |body| body.to_string().into());
         let request = Request::builder()
             .method(method)
@@ -140,8 +199,7 @@ impl Client {
             .body(Full::new(body))
             .map_err(|e| Failure::failed(format!("cannot ask for {path}: {e}"), "report this"))?;
         let (head, body) = sender.send_request(request).await.map_err(broken)?.into_parts();
-        let body = Limited::new(body, ANSWER_LIMIT).collect().await;
-        Ok((head.status, body.map_err(|e| self.strange(&format!("its answer breaks off: {e}")))?.to_bytes()))
+        Ok((head.status, body))
     }
 
     fn silent(&self) -> Failure {
@@ -160,7 +218,16 @@ impl Client {
 }
 
 /// Method, path below the version, and body.
-fn request(command: &Command) -> (Method, String, Option<Value>) {
+type Asked = (Method, String, Option<Value>);
+
+fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::failed(format!("cannot start a runtime: {e}"), "raise the limit of open files"))
+}
+
+fn request(command: &Command) -> Asked {
     match command {
         Command::Status => (Method::GET, "status".to_owned(), None),
         Command::List => (Method::GET, "blocks".to_owned(), None),
@@ -182,11 +249,16 @@ fn request(command: &Command) -> (Method, String, Option<Value>) {
     }
 }
 
+/// Whether it means that nobody listens: there is no socket, or one that a dead daemon left.
+fn is_nobody(kind: ErrorKind) -> bool {
+    matches!(kind, ErrorKind::NotFound | ErrorKind::ConnectionRefused)
+}
+
 /// Why nobody can be reached.
 fn unreachable(path: &Path, e: &io::Error) -> Failure {
     let path = path.display();
     match e.kind() {
-        ErrorKind::NotFound | ErrorKind::ConnectionRefused => Failure::failed(
+        kind if is_nobody(kind) => Failure::failed(
             format!("tcpcap is not running (nobody listens on {path})"),
             "start it with `tcpcap run` or `systemctl start tcpcap`; if it runs, name its socket with --socket",
         ),
@@ -198,76 +270,5 @@ fn unreachable(path: &Path, e: &io::Error) -> Failure {
             Failure::failed(format!("too many are waiting at {path} already"), "try again in a moment")
         }
         _ => Failure::failed(format!("cannot connect to {path}: {e}"), "name tcpcap's socket with --socket"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::{
-        io::{Read, Write},
-        os::unix::net::UnixListener,
-        thread,
-    };
-
-    use super::*;
-
-    fn failure(kind: ErrorKind) -> Failure {
-        unreachable(Path::new("/run/x.sock"), &kind.into())
-    }
-
-    #[test]
-    fn who_may_not_use_the_socket_is_told_of_the_group() {
-        let f = failure(ErrorKind::PermissionDenied);
-        assert!(f.cause.contains("root and the group tcpcap") && f.remedy.contains("usermod -aG tcpcap"), "{f}");
-        assert_eq!(f.exit_code, 1);
-    }
-
-    #[test]
-    fn a_missing_and_a_stale_socket_both_mean_that_tcpcap_is_not_running() {
-        for kind in [ErrorKind::NotFound, ErrorKind::ConnectionRefused] {
-            let f = failure(kind);
-            assert_eq!(f.cause, "tcpcap is not running (nobody listens on /run/x.sock)");
-            assert!(f.remedy.contains("`tcpcap run`") && f.remedy.contains("systemctl start tcpcap"), "{f}");
-        }
-        assert!(failure(ErrorKind::WouldBlock).remedy.contains("again"));
-        assert!(failure(ErrorKind::NotADirectory).remedy.contains("--socket"));
-    }
-
-    /// What is said of somebody who answers so.
-    fn answered(answer: &'static [u8]) -> Failure {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let listener = UnixListener::bind(&path).unwrap();
-        let other = thread::spawn(move || {
-            let (mut stream, _) = listener.accept().unwrap();
-            assert!(stream.read(&mut [0; 4096]).unwrap() > 0);
-            stream.write_all(answer).unwrap();
-        });
-        let f = Client::new(&path).status().unwrap_err();
-        other.join().unwrap();
-        f
-    }
-
-    #[test]
-    fn who_does_not_speak_as_tcpcap_is_named() {
-        for (answer, said) in [
-            (&b"220 mail ESMTP\r\n"[..], "the connection broke"),
-            (b"", "the connection broke"),
-            (b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\n{", "breaks off"),
-            (b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\n\"hi\"", "is not understood"),
-            (b"HTTP/1.1 404 Not Found\r\ncontent-length: 2\r\n\r\n{}", "404 Not Found and no reason"),
-        ] {
-            let f = answered(answer);
-            assert!(f.cause.contains(said) && f.cause.contains("does not speak as tcpcap"), "{f}");
-        }
-    }
-
-    #[test]
-    fn who_never_answers_is_not_waited_for_without_end() {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join("s");
-        let _listener = UnixListener::bind(&path).unwrap();
-        let client = Client { path, patience: Duration::from_millis(20) };
-        assert!(client.blocks().unwrap_err().cause.contains("does not answer within 0.02 s"));
     }
 }
