@@ -36,6 +36,8 @@ enum Verb {
     /// Show how the running tcpcap is doing
     #[command(after_help = examples::STATUS)]
     Status(ShowArgs),
+    /// Watch who is knocking, live, and act on it
+    Top(SocketArgs),
     /// Show the blocks that are on, newest first
     List(ShowArgs),
     /// Show who is knocking, those with the most attempts first
@@ -89,6 +91,7 @@ fn main() -> ExitCode {
             Err(failure) => Err(failure),
         },
         Verb::Status(args) => cmd::status::run(&args),
+        Verb::Top(args) => cmd::top::run(&args),
         Verb::List(args) => cmd::list::run(&args),
         Verb::Sources(args) => cmd::sources::run(&args),
         Verb::Events(args) => cmd::events::run(&args),

@@ -26,5 +26,6 @@ pub mod sources;
 pub mod status;
 mod story;
 mod table;
+pub mod top;
 pub mod unattended;
 pub mod unblock;
