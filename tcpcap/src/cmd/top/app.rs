@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    time::{Duration, Instant},
+    time::{Duration, Instant, SystemTime},
 };
 
 use ipnet::IpNet;
@@ -140,10 +140,10 @@ impl App {
             }
             News::Seen(Ok(seen)) => {
                 (self.answered, self.asking_since, self.trouble) = (now, None, None);
-                if self.paused {
-                    self.held = Some(seen);
-                } else {
-                    self.show(*seen);
+                match self.paused && self.is_told(&seen.what) {
+                    true => self.held = Some(seen),
+                    false if self.paused => self.show_what(seen.what, seen.at),
+                    false => self.show(*seen),
                 }
             }
             News::Seen(Err(failure)) => (self.asking_since, self.trouble) = (None, Some(failure)),
@@ -158,6 +158,20 @@ impl App {
     fn show(&mut self, seen: Seen) {
         let Seen { at, status, timeline, what } = seen;
         (self.status, self.seconds) = (status, timeline.seconds);
+        self.show_what(what, at);
+    }
+
+    /// Whether something of this kind is shown already; in a pause, that stays.
+    fn is_told(&self, what: &View) -> bool {
+        match what {
+            View::Sources(_) => self.sources.is_told(),
+            View::Blocks(_) => self.blocks.is_told(),
+            View::Findings(_) => self.findings.is_told(),
+            View::Story(_) => self.open.as_ref().is_none_or(|open| open.story.is_some()),
+        }
+    }
+
+    fn show_what(&mut self, what: View, at: SystemTime) {
         match what {
             View::Sources(sources) => self.sources.set(sources),
             View::Blocks(blocks) => self.blocks.set(blocks),

@@ -163,7 +163,7 @@ impl Shown for BlockShown {
         Column::<Self>::figure("BYTES", 'B', (5, 6), |b| count(b.bytes), |a, b| a.bytes.cmp(&b.bytes)),
         Column::<Self>::words("SCOPE", 'O', (5, 7), |b| b.scope.clone(), |a, b| a.scope.cmp(&b.scope)),
         Column::<Self>::words("ORIGIN", 'R', (9, 4), |b| b.origin.clone(), |a, b| a.origin.cmp(&b.origin)),
-        Column::<Self>::words("WHY", 'W', (11, 0), |b| b.why.clone(), |a, b| a.why.cmp(&b.why)),
+        Column::<Self>::words("WHY", 'W', (24, 0), |b| b.why.clone(), |a, b| a.why.cmp(&b.why)),
     ];
 
     const SORTED_BY: char = 'A';
@@ -280,7 +280,7 @@ impl Shown for Found {
             "observe" | "alert" => Tone::Warn,
             _ => Tone::Plain,
         }),
-        Column::<Self>::words("WHY", 'W', (12, 0), |f| f.row.why.clone(), |a, b| a.row.why.cmp(&b.row.why)),
+        Column::<Self>::words("WHY", 'W', (14, 0), |f| f.row.why.clone(), |a, b| a.row.why.cmp(&b.row.why)),
     ];
 
     const SORTED_BY: char = 'A';

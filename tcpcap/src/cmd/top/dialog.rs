@@ -31,7 +31,7 @@ pub(super) struct Length {
 
 pub(super) const LENGTHS: [Length; 3] = [
     Length { key: 'h', said: "1 hour", lasts: Some(Duration::from_secs(3600)) },
-    Length { key: 'd', said: "1 day", lasts: Some(Duration::from_secs(86_400)) },
+    Length { key: 'd', said: "1 day (24 h)", lasts: Some(Duration::from_secs(86_400)) },
     Length { key: 'e', said: "for ever, until somebody unblocks it", lasts: None },
 ];
 
@@ -108,7 +108,7 @@ mod tests {
     fn a_dialog_names_what_is_wanted_and_what_it_brings_about() {
         let network = "192.0.2.7/32".parse().unwrap();
         let command = Command::Block { network, lasts: LENGTHS[1].lasts, note: None };
-        assert_eq!(Dialog::refused(&command, Failure::failed("c", "r")).title(), "Not done: block 192.0.2.7 for 1 day");
+        assert_eq!(Dialog::refused(&command, Failure::failed("c", "r")).title(), "Not done: block 192.0.2.7 for 24 h");
         let status =
             |mode: &str, scope: &str| Status { mode: mode.to_owned(), scope: scope.to_owned(), ..Status::default() };
         assert!(consequence(&command, &status("observe", "syn")).contains("would be dropped"));

@@ -35,7 +35,7 @@ pub(super) struct Column<T: 'static> {
     /// Sorted by it, the greatest come first.
     pub(super) greatest_first: bool,
     pub(super) cell: fn(&T) -> String,
-    /// What stands there instead while there is no room for the column before it.
+    /// What stands there instead while there is no room for the column before it, where it fits.
     pub(super) alone: Option<fn(&T) -> String>,
     pub(super) compare: fn(&T, &T) -> Ordering,
     pub(super) tone: fn(&T) -> Tone,
@@ -344,8 +344,9 @@ impl<T: Shown> Rows for Table<T> {
         let cell = |i: usize, row: &T| {
             let n = widths[i].0;
             let column = &T::COLUMNS[n];
-            let text = column.alone.filter(|_| before(i) != Some(n)).unwrap_or(column.cell);
-            (text(row), (column.tone)(row))
+            let alone = column.alone.filter(|_| before(i) != Some(n)).map(|alone| alone(row));
+            let fitting = alone.filter(|text| text.chars().count() <= widths[i].1);
+            (fitting.unwrap_or_else(|| (column.cell)(row)), (column.tone)(row))
         };
         let cells = |row: &T| (0..widths.len()).map(|i| cell(i, row)).collect();
         let rows: Vec<_> = (self.top..self.top + self.page).map_while(|at| self.row(at)).map(cells).collect();

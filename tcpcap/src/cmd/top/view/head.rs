@@ -32,24 +32,23 @@ pub(super) fn draw(app: &App, now: Instant, area: Rect, paint: &mut Paint<'_>) {
     };
     let tone = if mode == "enforce" { Tone::Good } else { Tone::Warn };
     let scope = if scope == "all" { String::new() } else { format!(" scope {scope}") };
-    let up = format!("up {}", readable(*uptime_s));
     let mut pieces = vec![
         (format!("tcpcap {version}  "), BOLD),
         (mode.clone(), paint.tone(tone).add_modifier(Modifier::BOLD)),
         plain(scope + "  "),
     ];
-    let taken: usize = pieces.iter().map(|(text, _)| text.chars().count()).sum();
-    pieces.push(plain(cut(&interfaces(&app.status), usize::from(area.width).saturating_sub(taken + up.len() + 2))));
-    let taken = paint.left(first, &pieces);
-    paint.right(first, taken, &[plain(up)]);
-
-    let taken = paint.left(second, &health(&app.status, paint));
     let live = match (app.silence(now), app.paused) {
         (Some(silence), _) => (format!("no answer for {} s", silence.seconds), paint.tone(Tone::Bad)),
         (None, true) => ("PAUSED".to_owned(), paint.tone(Tone::Warn).add_modifier(Modifier::BOLD)),
-        (None, false) => plain("live"),
+        (None, false) => plain(format!("up {}  live", readable(*uptime_s))),
     };
-    paint.right(second, taken, &[live]);
+    // How fresh it all is has its place in any case.
+    let length = |pieces: &[Piece]| pieces.iter().map(|(text, _)| text.chars().count()).sum::<usize>();
+    let room = usize::from(area.width).saturating_sub(length(&pieces) + live.0.chars().count() + 2);
+    pieces.push(plain(cut(&interfaces(&app.status), room)));
+    let taken = paint.left(first, &pieces);
+    paint.right(first, taken, &[live]);
+    paint.left(second, &health(&app.status, paint));
 }
 
 fn interfaces(status: &Status) -> String {
@@ -76,10 +75,10 @@ fn health(status: &Status, paint: &Paint<'_>) -> Vec<Piece> {
         false => plain("  breaker closed"),
         true => ("  BREAKER OPEN".to_owned(), paint.tone(Tone::Bad).add_modifier(Modifier::BOLD)),
     });
-    for (name, part) in [("pins", &status.pins), ("history", &status.history), ("mirror", &status.mirror)] {
-        if part.state == "degraded" {
-            pieces.push((format!("  {name} degraded"), paint.tone(Tone::Warn)));
-        }
+    let parts = [("pins", &status.pins), ("history", &status.history), ("mirror", &status.mirror)];
+    let degraded: Vec<_> = parts.iter().filter(|(_, part)| part.state == "degraded").map(|(name, _)| *name).collect();
+    if !degraded.is_empty() {
+        pieces.push((format!("  degraded: {}", degraded.join(" ")), paint.tone(Tone::Warn)));
     }
     pieces
 }
@@ -120,8 +119,7 @@ pub(super) fn silence(silence: &Silence<'_>, area: Rect, paint: &mut Paint<'_>) 
         Some(failure) => (failure.cause.as_str(), failure.remedy.as_str()),
         None => ("tcpcap takes its time", "what is shown below is what it said last"),
     };
-    let said = format!("No answer for {} s: {cause}", silence.seconds);
-    let lines = fold(&said, area.width.into(), 0, 2).into_iter().map(|text| (text, bad));
+    let lines = fold(cause, area.width.into(), 0, 2).into_iter().map(|text| (text, bad));
     let help = fold(&format!("help: {remedy}"), area.width.into(), 1, 2).into_iter().map(|text| (text, Style::new()));
     for (n, piece) in (0..area.height).zip(lines.chain(help)) {
         paint.left(line(area, n), &[piece]);
