@@ -12,6 +12,8 @@ pub(crate) enum Part {
     Compile,
     /// The tools of the sandbox and of the tests.
     Sandbox,
+    /// The terminal that `tcpcap top` is tested in.
+    Terminal,
     /// The file system that pinned maps live in.
     Bpffs,
     /// What `cargo xtask fuzz` needs beside.
@@ -21,7 +23,8 @@ pub(crate) enum Part {
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 5] = [Part::Compile, Part::Sandbox, Part::Bpffs, Part::Fuzz, Part::Api];
+pub(crate) const ALL: [Part; 6] =
+    [Part::Compile, Part::Sandbox, Part::Terminal, Part::Bpffs, Part::Fuzz, Part::Api];
 
 /// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
 pub(crate) const PYTHON_PINNED: &str = "tcpcap/tests/api/requirements.txt";
@@ -77,6 +80,12 @@ pub(crate) const PACKAGES: &[Package] = &[
     tool("nftables", "nft", "is the second place of enforcement"),
     tool("faketime", "faketime", "shows a process another time of day"),
     tool("procps", "pgrep", "finds processes by name"),
+    Package {
+        name: "tmux",
+        probe: Probe::Command("tmux"),
+        part: Part::Terminal,
+        why: "is a terminal that can be looked at",
+    },
     Package {
         name: recipe::LINKER_PACKAGES[1],
         probe: Probe::Command("c++"),

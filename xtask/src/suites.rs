@@ -128,6 +128,18 @@ pub(crate) const SUITES: &[Suite] = &[
         long: false,
     },
     Suite {
+        name: "top",
+        tiers: &[1],
+        about: "tcpcap top in a terminal, against a daemon that only answers",
+        packages: SENSOR,
+        targets: Targets::Test("top"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+        long: false,
+    },
+    Suite {
         name: "captures",
         tiers: &[6],
         about: "labelled captures of real tools: what is found, what is not",
@@ -287,6 +299,7 @@ impl Suite {
             }
             (true, _) => &[Part::Compile, Part::Sandbox, Part::Bpffs],
             (false, _) if self.targets == Targets::Search => fuzz::PARTS,
+            (false, _) if self.targets == Targets::Test("top") => &[Part::Compile, Part::Terminal],
             (false, true) => &[Part::Compile],
             (false, false) => &[],
         }

@@ -86,8 +86,8 @@ mod tests {
 
     #[test]
     fn a_small_rate_has_a_decimal() {
-        let shown = [0.0, -1.0, f64::NAN, 0.04, 3.14, 99.94, 99.96, 12_345.0].map(rate);
-        assert_eq!(shown, ["0", "0", "0", "0.0", "3.1", "99.9", "100", "12.3k"]);
+        let shown = [0.0, -1.0, f64::NAN, 0.04, 3.24, 99.94, 99.96, 12_345.0].map(rate);
+        assert_eq!(shown, ["0", "0", "0", "0.0", "3.2", "99.9", "100", "12.3k"]);
     }
 
     #[test]
