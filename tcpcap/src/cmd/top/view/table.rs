@@ -28,14 +28,14 @@ pub(super) fn tabs(app: &App, area: Rect, paint: &mut Paint<'_>) {
         return;
     }
     let mut pieces = Vec::new();
-    for (n, tab) in Tab::ALL.into_iter().enumerate() {
+    for tab in Tab::ALL {
         let number = match tab {
             Tab::Sources => Some(app.sources_known()),
             Tab::Blocks => Some(app.status.blocks.automatic + app.status.blocks.operator),
             Tab::Findings => None,
         };
         let number = number.map_or_else(String::new, |number| format!(" {}", count(number as u64)));
-        let text = format!("{} {}{number}", n + 1, tab.name());
+        let text = format!("{}{number}", tab.name());
         pieces.push(match tab == app.tab {
             true => (format!("[{text}]"), REVERSED),
             false => plain(format!(" {text} ")),
@@ -134,13 +134,13 @@ pub(super) fn said(app: &App, now: Instant, area: Rect, paint: &mut Paint<'_>) {
 pub(super) fn keys(app: &App, area: Rect, paint: &mut Paint<'_>) {
     const TABLE: [(&str, &str); 11] = [
         ("Enter", "story"),
+        ("Tab", "view"),
         ("b", "block"),
         ("u", "unblock"),
         ("a", "allow"),
         ("/", "filter"),
         ("s", "sort"),
         ("p", "pause"),
-        ("Tab", "next view"),
         ("d", "disallow"),
         ("S", "reverse"),
         ("arrows", "move"),
