@@ -129,8 +129,16 @@ fn without_a_terminal_another_verb_is_named() {
     let output = Command::new(env!("CARGO_BIN_EXE_tcpcap")).arg("top").stdin(Stdio::null()).output().unwrap();
     assert_eq!(
         String::from_utf8(output.stderr).unwrap(),
-        "error: `tcpcap top` needs a terminal to draw on, and this is none\n help: use `tcpcap sources`, which prints \
+        "error: `tcpcap top` needs a terminal that it can draw on, and this is none\n help: use `tcpcap sources`, which prints \
          the same once\n"
     );
     assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(2), &b""[..]));
+}
+
+#[test]
+fn a_terminal_that_nothing_can_be_drawn_on_is_none() {
+    let pane = Pane::new(80, 24);
+    pane.run(&format!("TERM=dumb {} top", env!("CARGO_BIN_EXE_tcpcap")));
+    pane.shows("help: use `tcpcap sources`");
+    pane.is_clean();
 }

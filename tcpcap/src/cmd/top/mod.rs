@@ -16,6 +16,7 @@ mod tests;
 mod view;
 
 use std::{
+    env,
     io::{self, IsTerminal},
     sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
     thread,
@@ -56,9 +57,10 @@ const TICK: Duration = Duration::from_secs(1);
 /// # Errors
 /// No terminal, no daemon to be reached, or the terminal goes away.
 pub fn run(args: &SocketArgs) -> Result<(), Failure> {
-    if !io::stdin().is_terminal() || !io::stdout().is_terminal() {
+    let draws = env::var_os("TERM").is_some_and(|kind| !kind.is_empty() && kind != "dumb");
+    if !draws || !io::stdin().is_terminal() || !io::stdout().is_terminal() {
         return Err(Failure::usage(
-            "`tcpcap top` needs a terminal to draw on, and this is none",
+            "`tcpcap top` needs a terminal that it can draw on, and this is none",
             "use `tcpcap sources`, which prints the same once",
         ));
     }
