@@ -112,7 +112,9 @@ fn row(drawn: &Drawn, n: usize, area: Rect, paint: &mut Paint<'_>) {
             Align::Left => format!("{text:<width$}"),
             Align::Right => format!("{text:>width$}"),
         };
-        pieces.extend([(text, paint.tone(*tone)), plain(" ")]);
+        // Reversed, a colour would be that of the ground.
+        let style = if selected { Style::new() } else { paint.tone(*tone) };
+        pieces.extend([(text, style), plain(" ")]);
     }
     paint.left(area, &pieces);
     if selected {
