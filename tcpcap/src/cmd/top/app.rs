@@ -265,7 +265,7 @@ impl App {
 
     /// Takes the screen's size.
     pub(super) fn fit(&mut self, area: Rect) {
-        let body = view::body(area);
+        let body = view::body(area, self.open.is_some());
         let page = usize::from(body.height.saturating_sub(1));
         let tables: [&mut dyn Rows; 3] = [&mut self.sources, &mut self.blocks, &mut self.findings];
         tables.into_iter().for_each(|table| table.set_page(page));

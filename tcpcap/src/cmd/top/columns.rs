@@ -232,7 +232,7 @@ impl Shown for Found {
         }),
         Column::<Self>::figure("AGE", 'A', (4, 1), |f| span(f.age_s), |a, b| b.at.cmp(&a.at)).smallest_first(),
         Column::<Self>::words("RULE", 'R', (12, 0), |f| f.row.rule.clone(), |a, b| a.row.rule.cmp(&b.row.rule)),
-        Column::<Self>::words("WINDOW", 'N', (6, 6), |f| f.row.window.clone(), |a, b| a.row.window.cmp(&b.row.window)),
+        Column::<Self>::words("WINDOW", 'N', (6, 7), |f| f.row.window.clone(), |a, b| a.row.window.cmp(&b.row.window)),
         Column::<Self>::figure(
             "COUNT",
             'U',
@@ -243,7 +243,7 @@ impl Shown for Found {
         Column::<Self>::figure(
             "LIMIT",
             'I',
-            (5, 7),
+            (5, 8),
             |f| count(f.row.threshold.into()),
             |a, b| a.row.threshold.cmp(&b.row.threshold),
         ),
@@ -264,7 +264,7 @@ impl Shown for Found {
         Column::<Self>::words(
             "TOOL",
             'O',
-            (7, 8),
+            (7, 6),
             |f| or_dash(f.row.fingerprint.as_deref()),
             |a, b| a.row.fingerprint.cmp(&b.row.fingerprint),
         ),

@@ -26,12 +26,14 @@ struct Places {
 }
 
 impl Places {
-    fn of(area: Rect) -> Self {
+    /// A story has more to say than charts have.
+    fn of(area: Rect, story: bool) -> Self {
         // What is worth most keeps its place longest: the rows.
         let (head, charts) = match area.height {
             0..10 => (0, 0),
             10..18 => (2, 0),
             18..34 => (2, 3),
+            _ if story => (2, 3),
             _ => (2, 6),
         };
         let mut y = area.y;
@@ -49,13 +51,13 @@ impl Places {
 }
 
 /// Where a table or a story stands.
-pub(super) fn body(area: Rect) -> Rect {
-    Places::of(area).body
+pub(super) fn body(area: Rect, story: bool) -> Rect {
+    Places::of(area, story).body
 }
 
 /// Paints all of it.
 pub(super) fn draw(app: &App, now: Instant, area: Rect, buffer: &mut Buffer) {
-    let places = Places::of(area);
+    let places = Places::of(area, app.open.is_some());
     let mut paint = Paint { colour: app.colour, buffer };
     head::draw(app, now, places.head, &mut paint);
     match app.silence(now) {
