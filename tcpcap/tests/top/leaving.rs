@@ -1,6 +1,6 @@
 //! The terminal afterwards.
 
-use std::{fs, process::Command};
+use std::{env, fs, process::Command};
 
 use tcpcap::cmd::top::terminal::FullScreen;
 
@@ -41,10 +41,10 @@ fn a_signal_leaves_the_terminal_as_it_was() {
     }
 }
 
-/// What the next test runs in a terminal of its own.
-#[test]
-#[ignore = "panics, on purpose"]
-fn panics_on_the_full_screen() {
+/// Set where the test below runs once more, in a terminal of its own.
+const INSIDE: &str = "TCPCAP_TEST_PANICS";
+
+fn panic_on_the_full_screen() {
     let mut screen = FullScreen::take().unwrap();
     screen.draw(|area, buffer| buffer.set_string(area.x, area.y, "full screen", ratatui::style::Style::new())).unwrap();
     panic!("a panic that is seen");
@@ -52,11 +52,14 @@ fn panics_on_the_full_screen() {
 
 #[test]
 fn a_panic_leaves_the_terminal_as_it_was_and_is_seen() {
+    if env::var_os(INSIDE).is_some() {
+        return panic_on_the_full_screen();
+    }
     let pane = Pane::new(100, 40);
     pane.run("echo before");
-    let this = std::env::current_exe().unwrap();
-    let which = "--ignored --exact leaving::panics_on_the_full_screen --nocapture";
-    pane.run(&format!("RUST_BACKTRACE=0 {} {which}", this.display()));
+    let this = env::current_exe().unwrap();
+    let which = "--exact leaving::a_panic_leaves_the_terminal_as_it_was_and_is_seen --nocapture";
+    pane.run(&format!("{INSIDE}=1 RUST_BACKTRACE=0 {} {which}", this.display()));
     pane.shows("1 failed");
     let screen = pane.is_clean();
     assert!(screen.contains("before") && screen.contains("a panic that is seen"), "{screen}");
