@@ -20,6 +20,12 @@ pub struct SourceShown {
     pub state: String,
     /// Seconds until the block ends; null for never, or where there is none.
     pub left_s: Option<u64>,
+    /// Why it is blocked, or would be: a rule's name, `operator: too curious`, `feed drop.txt`; null where it is not.
+    #[serde(default)]
+    pub why: Option<String>,
+    /// Packets that its block dropped, or would have: they are no attempts any more.
+    #[serde(default)]
+    pub dropped_packets: u64,
     /// Attempts a second, smoothed over some seconds.
     pub per_second: f64,
     /// Attempts to own addresses.
@@ -38,7 +44,7 @@ pub struct SourceShown {
     pub events_withheld: u64,
     /// Seconds since it was first seen, if the kernel still knows.
     pub first_seen_s: Option<u64>,
-    /// Seconds since it was last seen.
+    /// Seconds since it was last seen, or last had a packet dropped.
     pub last_seen_s: u64,
     /// Distinct ports tried of late, or named by the latest finding.
     pub ports: usize,

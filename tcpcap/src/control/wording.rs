@@ -5,7 +5,7 @@ use std::{fmt, time::Duration};
 use ipnet::IpNet;
 use tcpcap_core::time::Readable;
 
-use super::Command;
+use super::{BlockShown, Command, SourceShown};
 
 impl Command {
     /// As of something done: `Blocked 192.0.2.1 for 10 min`. Empty for what is answered with more than a sentence.
@@ -39,6 +39,28 @@ fn mode(observe: Option<bool>, syn_only: Option<bool>) -> String {
     });
     let said: Vec<_> = [observe, scope].into_iter().flatten().collect();
     if said.is_empty() { "Nothing was changed".to_owned() } else { said.join(". ") }
+}
+
+impl BlockShown {
+    /// Who wants it and what for: `port-scan`, `operator: too curious`, `feed drop.txt`.
+    #[must_use]
+    pub fn because(&self) -> String {
+        let Self { origin, why, .. } = self;
+        match origin.as_str() {
+            "operator" if why.is_empty() || why == origin => origin.clone(),
+            "operator" => format!("operator: {why}"),
+            "feed" => format!("feed {why}"),
+            _ => why.clone(),
+        }
+    }
+}
+
+impl SourceShown {
+    /// Why it is blocked or, where it is not, which rule fired of late.
+    #[must_use]
+    pub fn because(&self) -> Option<&str> {
+        self.why.as_deref().or(self.rule.as_deref())
+    }
 }
 
 /// A network as people write it: a single address without its length.

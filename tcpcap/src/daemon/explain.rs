@@ -52,15 +52,20 @@ impl Daemon {
         };
         let now = host::now();
         let ago = |at: u64| now.since(Time::from_nanos(at)).as_secs();
-        let (state, until) = self.state(source);
+        let entry = self.entry(source);
+        let block = entry.as_ref().map(|entry| &entry.block);
+        let shown = entry.as_ref().and_then(|entry| self.block_shown(entry.place));
+        let last_seen = record.last_seen.max(block.map_or(0, |block| block.last_drop));
         let count = |known: usize, named: Option<usize>| known.max(named.unwrap_or(0));
         let known = known.as_ref();
         // A finding begins the detector's evidence anew; until then it is the evidence.
         let sample = found.filter(|f| known.is_none_or(|known| known.ports < f.ports.len()));
         Some(SourceShown {
             source: source.network(),
-            state: state.to_owned(),
-            left_s: until.map(|until| until.since(now).as_secs()),
+            state: self.state(source, entry.as_ref()).to_owned(),
+            left_s: shown.as_ref().and_then(|shown| shown.left_s),
+            why: shown.map(|shown| shown.because()),
+            dropped_packets: block.map_or(0, |block| block.packets),
             per_second: (seen.map_or(0.0, |seen| seen.per_second) * 10.0).round() / 10.0,
             attempts: record.attempts,
             retransmissions: record.retransmissions,
@@ -70,7 +75,7 @@ impl Daemon {
             strays: record.strays,
             events_withheld: record.events_withheld,
             first_seen_s: (record.first_seen > 0).then(|| ago(record.first_seen)),
-            last_seen_s: ago(record.last_seen),
+            last_seen_s: ago(last_seen),
             ports: count(known.map_or(0, |k| k.ports), found.map(|f| f.ports.len())),
             hosts: count(known.map_or(0, |k| k.hosts), found.map(|f| f.targets.len())),
             some_ports: match (sample, known) {
@@ -89,16 +94,23 @@ impl Daemon {
         })
     }
 
-    /// How it is with a source, and when its block ends. Cost: a system call if there are blocked networks.
-    fn state(&self, source: Source) -> (&'static str, Option<Time>) {
-        if self.protected.protects(source).is_some() {
-            return ("protected", None);
+    /// How it is with a source.
+    fn state(&self, source: Source, block: Option<&Entry>) -> &'static str {
+        match block {
+            _ if self.protected.protects(source).is_some() => "protected",
+            None => "free",
+            Some(_) if self.settings.judging.observe => "observed",
+            Some(_) => "blocked",
         }
-        let places = [Place::Source(source), Place::Source(source.prefix())];
-        let exact = places.into_iter().find_map(|place| self.enforcer.wanted().at(place));
-        let Some(block) = exact.or_else(|| self.enforcer.network_around(source)) else { return ("free", None) };
-        let until = (block.until != 0).then(|| Time::from_nanos(block.until));
-        (if self.settings.judging.observe { "observed" } else { "blocked" }, until)
+    }
+
+    /// The entry that the kernel goes by for a source, its own before that of a network around it. Cost: two system calls
+    /// at most.
+    fn entry(&self, source: Source) -> Option<Entry> {
+        let own = [Place::Source(source), Place::Source(source.prefix())].into_iter();
+        let own = own.filter(|place| self.enforcer.wanted().at(*place).is_some());
+        let mut own = own.filter_map(|place| Some((place, self.enforcer.counted(place)?)));
+        own.next().or_else(|| self.enforcer.network_around(source)).map(|(place, block)| Entry { place, block })
     }
 
     /// The places that may hold a block of an address, whoever wants it.
@@ -138,7 +150,7 @@ impl Daemon {
             now: Now {
                 state: match self.protected.protects_network(address.into()) {
                     Some(_) => "protected",
-                    None => self.state(source).0,
+                    None => self.state(source, self.entry(source).as_ref()),
                 }
                 .to_owned(),
                 protected: self.protected.protects_network(address.into()).map(|why| why.to_string()),
@@ -155,6 +167,12 @@ impl Daemon {
             past_missing: None,
         }
     }
+}
+
+/// What the kernel goes by.
+struct Entry {
+    place: Place,
+    block: record::Block,
 }
 
 /// The finding in an event.

@@ -119,10 +119,18 @@ impl Enforcer {
         }
     }
 
-    /// The longest network around a source that the kernel has an entry for, if any. Cost: a system call.
+    /// The longest blocked network around a source, and its entry. Cost: a system call if there are any networks.
     #[must_use]
-    pub fn network_around(&self, source: Source) -> Before {
-        if self.networks.is_empty() { None } else { self.networks.longest(&source.network()) }
+    pub fn network_around(&self, source: Source) -> Option<(Place, record::Block)> {
+        if self.networks.is_empty() {
+            return None;
+        }
+        let source = source.network();
+        let block = self.networks.longest(&source)?;
+        let length = u8::try_from(record::block::prefix(block.flags)).ok()?;
+        // An entry around an address is no longer than it is.
+        let network = ipnet::IpNet::new(source.addr(), length).ok()?.trunc();
+        Some((Place::Network(network), block))
     }
 
     /// How many changes the kernel refused that are still due.

@@ -43,6 +43,8 @@ fn a_scan_is_seen_in_every_view_over_the_port_and_explained_with_its_evidence() 
     let sources = get(&net, "/api/v1/sources");
     let seen = named(&sources, "source").unwrap();
     assert_eq!((&seen["state"], &seen["rule"]), (&"blocked".into(), &"port-scan".into()), "{seen}");
+    assert_eq!(seen["why"], "port-scan", "{seen}");
+    assert!(seen["dropped_packets"].as_u64() > Some(0), "{seen}");
     assert!(seen["ports"].as_u64() > Some(2) && seen["left_s"].as_u64() <= Some(600), "{seen}");
 
     let story = get(&net, &format!("/api/v1/explain/{SCANNER}"));

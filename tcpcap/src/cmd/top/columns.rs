@@ -42,7 +42,7 @@ impl Shown for SourceShown {
             |a, b| by(|s: &Self| s.source)(a, b),
         ),
         Column::<Self>::words("STATE", 'T', (9, 0), |s| s.state.clone(), |a, b| a.state.cmp(&b.state)).toned(tone),
-        Column::<Self>::figure("LEFT", 'L', (4, 8), left, |a, b| by(ends)(a, b)),
+        Column::<Self>::figure("LEFT", 'L', (4, 9), left, |a, b| by(ends)(a, b)),
         Column::<Self>::figure(
             "ATT/S",
             'A',
@@ -54,15 +54,22 @@ impl Shown for SourceShown {
         Column::<Self>::figure("PORTS", 'P', (5, 3), |s| count(s.ports as u64), |a, b| a.ports.cmp(&b.ports)),
         Column::<Self>::figure("HOSTS", 'H', (5, 4), |s| count(s.hosts as u64), |a, b| a.hosts.cmp(&b.hosts)),
         Column::<Self>::figure("DONE", 'D', (4, 5), |s| count(s.completions), |a, b| a.completions.cmp(&b.completions)),
-        Column::<Self>::figure("REFUSED", 'R', (7, 9), |s| count(s.refusals), |a, b| a.refusals.cmp(&b.refusals)),
-        Column::<Self>::figure("PROBES", 'B', (6, 10), |s| count(s.probes), |a, b| a.probes.cmp(&b.probes)),
-        Column::<Self>::figure("FIRST", 'F', (5, 12), first, |a, b| a.first_seen_s.cmp(&b.first_seen_s)),
+        Column::<Self>::figure(
+            "DROPPED",
+            'R',
+            (7, 8),
+            |s| count(s.dropped_packets),
+            |a, b| a.dropped_packets.cmp(&b.dropped_packets),
+        ),
+        Column::<Self>::figure("REFUSED", 'U', (7, 10), |s| count(s.refusals), |a, b| a.refusals.cmp(&b.refusals)),
+        Column::<Self>::figure("PROBES", 'B', (6, 11), |s| count(s.probes), |a, b| a.probes.cmp(&b.probes)),
+        Column::<Self>::figure("FIRST", 'F', (5, 13), first, |a, b| a.first_seen_s.cmp(&b.first_seen_s)),
         Column::<Self>::figure("SEEN", 'E', (4, 6), |s| span(s.last_seen_s), |a, b| a.last_seen_s.cmp(&b.last_seen_s))
             .smallest_first(),
         Column::<Self>::words(
             "STANDING",
             'G',
-            (11, 11),
+            (11, 12),
             |s| or_dash(s.standing.as_deref()),
             |a, b| a.standing.cmp(&b.standing),
         ),
@@ -74,7 +81,7 @@ impl Shown for SourceShown {
             |a, b| a.fingerprint.cmp(&b.fingerprint),
         )
         .greatest_first(),
-        Column::<Self>::words("WHY", 'W', (11, 0), |s| or_dash(s.rule.as_deref()), |a, b| a.rule.cmp(&b.rule))
+        Column::<Self>::words("WHY", 'W', (11, 0), |s| or_dash(s.because()), |a, b| a.because().cmp(&b.because()))
             .greatest_first()
             .alone(why_and_tool),
     ];
@@ -90,7 +97,13 @@ impl Shown for SourceShown {
     }
 
     fn looks(&self) -> Looks {
-        let words = [Some(&self.state), self.fingerprint.as_ref(), self.rule.as_ref(), self.standing.as_ref()];
+        let words = [
+            Some(&self.state),
+            self.fingerprint.as_ref(),
+            self.rule.as_ref(),
+            self.why.as_ref(),
+            self.standing.as_ref(),
+        ];
         Looks {
             name: Named(&self.source).to_string(),
             network: Some(self.source),
@@ -133,9 +146,9 @@ fn first(source: &SourceShown) -> String {
 }
 
 fn why_and_tool(source: &SourceShown) -> String {
-    match (&source.rule, &source.fingerprint) {
-        (Some(rule), Some(tool)) => format!("{rule} {tool}"),
-        (rule, tool) => or_dash(rule.as_deref().or(tool.as_deref())),
+    match (source.because(), source.fingerprint.as_deref()) {
+        (Some(why), Some(tool)) => format!("{why} {tool}"),
+        (why, tool) => or_dash(why.or(tool)),
     }
 }
 

@@ -127,6 +127,8 @@ pub(super) fn sources() -> Vec<SourceShown> {
             hosts: 4,
             fingerprint: named("masscan"),
             rule: named("port-scan"),
+            why: named("port-scan"),
+            dropped_packets: 98_765,
             ..source("203.0.113.56/32", "blocked", 0.0, 123_456)
         },
         SourceShown { completions: 40, standing: named("established"), ..source("198.51.100.23/32", "free", 2.2, 41) },

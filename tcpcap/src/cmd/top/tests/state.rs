@@ -45,7 +45,7 @@ fn s_goes_through_all_columns_and_comes_back() {
             (title, _) => seen.push(title),
         }
     }
-    assert_eq!(seen.len(), 15, "{seen:?}");
+    assert_eq!(seen.len(), 16, "{seen:?}");
 }
 
 #[test]
