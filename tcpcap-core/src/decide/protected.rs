@@ -175,12 +175,24 @@ impl fmt::Display for Protection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Own(ip) => write!(f, "{ip} is an address of this host"),
-            Self::OwnNetwork(network) => write!(f, "{network} is this host's own"),
+            Self::OwnNetwork(network) => write!(f, "{} is this host's own", Alone(network)),
             Self::Gateway(ip) => write!(f, "{ip} is a default gateway"),
             Self::Resolver(ip) => write!(f, "{ip} is a resolver of this host"),
             Self::Session(ip) => write!(f, "{ip} has an SSH session on this host"),
             Self::Control(ip) => write!(f, "{ip} is where tcpcap is controlled from"),
-            Self::Allowed(network) => write!(f, "{network} is allowed"),
+            Self::Allowed(network) => write!(f, "{} is allowed", Alone(network)),
+        }
+    }
+}
+
+/// A network; a single address without its length.
+struct Alone<'a>(&'a IpNet);
+
+impl fmt::Display for Alone<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.prefix_len() == self.0.max_prefix_len() {
+            true => self.0.addr().fmt(f),
+            false => self.0.fmt(f),
         }
     }
 }
@@ -301,6 +313,13 @@ mod tests {
         assert_ne!(before, after);
         let added: Vec<_> = after.added_since(&before).collect();
         assert_eq!(added, [(ip("203.0.113.5"), Protection::Session(ip("203.0.113.5")))]);
+    }
+
+    #[test]
+    fn a_single_address_is_named_without_its_length() {
+        let allowed = |network: &str| Protection::Allowed(network.parse().unwrap()).to_string();
+        assert_eq!(allowed("192.0.2.1/32"), "192.0.2.1 is allowed");
+        assert_eq!(allowed("2001:db8::/48"), "2001:db8::/48 is allowed");
     }
 
     #[test]

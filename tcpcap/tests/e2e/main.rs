@@ -5,6 +5,7 @@ mod blocking;
 mod commands;
 mod egress;
 mod faults;
+mod first_minutes;
 mod honest;
 mod input;
 mod journal;
