@@ -28,7 +28,7 @@ pub(super) fn line(time: SystemTime, what: &Told, screen: Screen) -> String {
             let who = found.source.as_ref().or(found.in_name_of.as_ref()).cloned();
             (who.unwrap_or_else(|| list(&named(&found.targets), Some(found.targets.len()))), finding(found))
         }
-        Told::Kept(What::Block(row)) => (row.network.clone(), block(row)),
+        Told::Kept(What::Block(row)) => (row.network.clone(), block(row, &clock::shown(time))),
         Told::Kept(What::Command(row)) => (alone(&row.argument), command(row)),
         Told::Passing(Passing::Connection { from, to }) => (from.to_string(), format!("-> {to}")),
         Told::Passing(Passing::Missed { events }) => {
@@ -43,8 +43,11 @@ pub(super) fn line(time: SystemTime, what: &Told, screen: Screen) -> String {
     shorten(harmless(&line.replace(GLUE, " ")).trim_end(), screen.width)
 }
 
-/// An address without its length.
+/// An address without its length; a dash for nobody.
 fn alone(argument: &str) -> String {
+    if argument.is_empty() {
+        return "-".to_owned();
+    }
     argument
         .parse::<ipnet::IpNet>()
         .map_or_else(|_| argument.to_owned(), |network| crate::control::Named(&network).to_string())
@@ -68,7 +71,7 @@ fn finding(found: &FoundRow) -> String {
     format!("{}: {decision} ({count} of {threshold} in {}{ports})", title(&found.rule), span(*window_s))
 }
 
-fn block(row: &BlockRow) -> String {
+fn block(row: &BlockRow, at: &str) -> String {
     let by = match row.origin.as_str() {
         "automatic" => format!("rule {}", row.why),
         "feed" => format!("feed {}", row.why),
@@ -77,7 +80,11 @@ fn block(row: &BlockRow) -> String {
     };
     let until = row.until.as_ref().map_or_else(
         || "for ever".to_owned(),
-        |until| format!("until {}", until.get(5..19).unwrap_or(until).replace('T', " ")),
+        |until| {
+            // Of the same day the time is enough.
+            let from = if until.get(..10) == at.get(..10) { 11 } else { 5 };
+            format!("until {}", until.get(from..19).unwrap_or(until).replace('T', " "))
+        },
     );
     let after = row
         .packets
@@ -91,7 +98,11 @@ fn block(row: &BlockRow) -> String {
 }
 
 fn command(row: &CommandRow) -> String {
-    format!("{} by {}: {}", row.verb, row.who, row.result)
+    let CommandRow { who, verb, result, .. } = row;
+    match result.strip_prefix("refused: ") {
+        Some(why) => format!("{verb} refused: {why} ({who})"),
+        None => format!("{result} ({verb} by {who})"),
+    }
 }
 
 #[cfg(test)]
@@ -125,6 +136,7 @@ mod tests {
             ))
         };
         let until = r#","until":"2025-11-24T16:10:40.123Z""#;
+        let tomorrow = r#","until":"2025-11-25T16:10:40.123Z""#;
         vec![
             found("\"203.0.113.1\"", "block", "for 10 min"),
             found("\"2001:db8:1:2::/64\"", "extend", "for 20 min, block number 2 in a row"),
@@ -133,12 +145,16 @@ mod tests {
             found("null", "alert", "this is told, and nobody is blocked for it"),
             block("begun", "automatic", "port-scan", until),
             block("begun", "operator", "too curious", r#","until":null"#),
-            block("extended", "operator", "", until),
+            block("extended", "operator", "", tomorrow),
             block("ended", "automatic", "port-scan", r#","until":null,"packets":1234,"bytes":1"#),
             block("lifted", "operator", "", r#","until":null,"packets":1,"bytes":1,"by":"an operator""#),
             kept(
                 r#"{"type":"command","who":"uid 0, pid 4711","verb":"unblock","argument":"203.0.113.1/32",
                 "result":"203.0.113.1 is not blocked any more"}"#,
+            ),
+            kept(
+                r#"{"type":"command","who":"uid 0, pid 4711","verb":"reload","argument":"",
+                "result":"refused: preset: no such one"}"#,
             ),
         ]
     }
@@ -153,12 +169,13 @@ mod tests {
         11-24 16:00:40  203.0.113.1      Port scan: would be blocked for 10 min (15 of 15 in 10 s, ports 22-24, 80)
         11-24 16:00:40  203.0.113.1      Port scan: not blocked, 203.0.113.0/24 is allowed (15 of 15 in 10 s, ports 22-24, 80)
         11-24 16:00:40  198.51.100.7     Port scan: an alert (15 of 15 in 10 s, ports 22-24, 80)
-        11-24 16:00:40  203.0.113.1      Block begun, until 11-24 16:10:40, by rule port-scan
+        11-24 16:00:40  203.0.113.1      Block begun, until 16:10:40, by rule port-scan
         11-24 16:00:40  203.0.113.1      Block begun, for ever, by operator: too curious
-        11-24 16:00:40  203.0.113.1      Block extended, now until 11-24 16:10:40, by operator
+        11-24 16:00:40  203.0.113.1      Block extended, now until 11-25 16:10:40, by operator
         11-24 16:00:40  203.0.113.1      Block over after 1,234 packets dropped; it was by rule port-scan
         11-24 16:00:40  203.0.113.1      Block lifted by an operator after 1 packet dropped; it was by operator
-        11-24 16:00:40  203.0.113.1      unblock by uid 0, pid 4711: 203.0.113.1 is not blocked any more
+        11-24 16:00:40  203.0.113.1      203.0.113.1 is not blocked any more (unblock by uid 0, pid 4711)
+        11-24 16:00:40  -                reload refused: preset: no such one (uid 0, pid 4711)
         ");
     }
 

@@ -10,7 +10,7 @@ use super::{
     unattended::{self, Blocks},
 };
 use crate::{
-    control::{Counts, FeedShown, InterfaceShown, Named, PartShown, Status, readable},
+    control::{Counts, FeedShown, InterfaceShown, Named, PartShown, ProtectedShown, Status, readable},
     failure::Failure,
     kernel::Left,
     settings::{ShowArgs, ShowFormat},
@@ -163,8 +163,14 @@ fn text(status: &Status, screen: Screen) -> String {
     page.section("allowed", &if allowed.is_empty() { Vec::new() } else { rows.collect() });
     let mut never: Vec<_> = status.never_block.iter().collect();
     never.sort_by_key(|who| who.address);
-    page.section("never block", &table(never.into_iter().map(|who| (who.address.to_string(), who.why.clone(), false))));
+    page.section("never block", &table(never.into_iter().map(|who| (who.address.to_string(), why(who), false))));
     page.out
+}
+
+/// Why somebody is never blocked, without who it is.
+fn why(ProtectedShown { address, why }: &ProtectedShown) -> String {
+    let rest = why.strip_prefix(&format!("{address} ")).unwrap_or(why);
+    rest.strip_prefix("is ").unwrap_or(rest).to_owned()
 }
 
 /// Lines of a name and what is said of it, aligned.
@@ -209,7 +215,6 @@ fn entries(feed: &FeedShown) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::control::ProtectedShown;
 
     const SCREEN: Screen = Screen { width: 80, colour: false };
 
@@ -240,8 +245,8 @@ mod tests {
             mirror: PartShown { state: "off".to_owned(), why: None },
             feeds: vec![FeedShown { name: "drop.txt".to_owned(), entries: 120_000, bad_lines: 3, problem: None }],
             never_block: vec![
-                protected("198.51.100.9", "peer of an SSH session"),
-                protected("10.0.0.1", "default gateway"),
+                protected("198.51.100.9", "198.51.100.9 has an SSH session on this host"),
+                protected("10.0.0.1", "10.0.0.1 is a default gateway"),
             ],
             allowed: vec!["192.0.2.1/32".parse().unwrap(), "10.0.0.0/8".parse().unwrap()],
             drift_repaired: 0,
@@ -263,8 +268,8 @@ mirror       off
 repaired     0 differences in kernel and nft
 feeds        drop.txt  120,000 entries, 3 bad lines
 allowed      10.0.0.0/8, 192.0.2.1
-never block  10.0.0.1      default gateway
-             198.51.100.9  peer of an SSH session
+never block  10.0.0.1      a default gateway
+             198.51.100.9  has an SSH session on this host
 ";
         assert_eq!(text(&status(), SCREEN), expected);
     }
@@ -312,8 +317,9 @@ never block  10.0.0.1      default gateway
                      10.0.2.0/24, 10.0.3.0/24,
                      10.0.4.0/24, 10.0.5.0/24,
                      10.0.6.0/24, 10.0.7.0/24, 10.0.8.0/24
-        never block  10.0.0.1      default gateway
-                     198.51.100.9  peer of an SSH session
+        never block  10.0.0.1      a default gateway
+                     198.51.100.9 has an SSH session on
+                       this host
         ");
         let painted = text(&status, Screen { width: 80, colour: true });
         assert!(painted.contains("history      \u{1b}[31mdegraded: the disk is full"), "{painted}");

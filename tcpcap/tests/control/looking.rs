@@ -191,7 +191,7 @@ fn without_a_daemon_the_history_is_read_from_its_file_and_that_is_said() {
     assert_eq!((&*said.err, said.code), (&*warning, 0));
     let lines: Vec<&str> = said.out.lines().collect();
     assert_eq!(lines.len(), 3, "{said:?}");
-    assert!(lines[1].ends_with("  203.0.113.1      block by uid 0, pid 4711: Blocked 203.0.113.1 …"), "{said:?}");
+    assert!(lines[1].ends_with("  203.0.113.1      Blocked 203.0.113.1 for 1 h (block by uid 0, p…"), "{said:?}");
     let rows = |args: &[&str]| {
         alone(&directory, &[&["history", "-o", "json", "--state", state], args].concat()).out.lines().count()
     };

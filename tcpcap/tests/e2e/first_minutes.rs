@@ -138,11 +138,12 @@ fn from_a_broken_file_to_an_allowed_scanner() {
             "203.0.113.1      Port scan: blocked for 5 min (",
             "203.0.113.1      Block begun, until ",
             "203.0.113.1      Block lifted by an operator",
-            "203.0.113.1      unblock by uid 0, pid ",
-            "203.0.113.1      allow by uid 0, pid ",
+            "203.0.113.1      203.0.113.1 is not blocked any more (unblock by ",
+            "203.0.113.1      Allowed 203.0.113.1: it is never blocked",
             "203.0.113.1      Port scan: not blocked, 203.0.113.1 is allowed",
-            "block by uid 0, pid ",
-            "reload by uid 0, pid ",
+            "203.0.113.1      block refused: 203.0.113.1 is not blocked",
+            "-                reload refused: ",
+            "-                Configuration taken over",
         ],
     );
     assert_eq!(kept(&["--type", "finding"]).lines().count(), 3);
