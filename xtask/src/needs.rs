@@ -23,8 +23,7 @@ pub(crate) enum Part {
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 6] =
-    [Part::Compile, Part::Sandbox, Part::Terminal, Part::Bpffs, Part::Fuzz, Part::Api];
+pub(crate) const ALL: [Part; 6] = [Part::Compile, Part::Sandbox, Part::Terminal, Part::Bpffs, Part::Fuzz, Part::Api];
 
 /// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
 pub(crate) const PYTHON_PINNED: &str = "tcpcap/tests/api/requirements.txt";

@@ -78,14 +78,17 @@ impl Rest {
 
     fn text(&self, screen: Screen) -> String {
         let mut page = Page { screen, out: String::new() };
-        if self.interfaces.is_empty() {
+        if let Some(pid) = self.pid {
+            page.title(&format!("tcpcap runs as process {pid}, but does not take commands here"));
+        } else if self.interfaces.is_empty() {
             page.title("tcpcap does not run, and nothing of it is in the kernel: nothing is dropped");
             return page.out;
+        } else {
+            page.title(match self.mode.as_str() {
+                "observe" => "tcpcap does not run; the kernel goes on counting what it would drop",
+                _ => "tcpcap does not run; the kernel goes on with its blocks until each is over",
+            });
         }
-        page.title(match self.mode.as_str() {
-            "observe" => "tcpcap does not run; the kernel goes on counting what it would drop",
-            _ => "tcpcap does not run; the kernel goes on with its blocks until each is over",
-        });
         page.section("mode", &[format!("{}, scope {}", self.mode, self.scope).into()]);
         let names = self.interfaces.iter().map(|i| (i.name.clone(), i.mode.clone(), false));
         page.section("interfaces", &table(names));
@@ -350,6 +353,11 @@ never block  10.0.0.1      a default gateway
         interfaces   eth0  native
         blocks       3 automatic, 1 by operators, 0 by lists
         ");
+        let elsewhere = Rest { pid: Some(4242), ..Rest::default() }.text(SCREEN);
+        assert!(
+            elsewhere.starts_with("tcpcap runs as process 4242, but does not take commands here\nmode "),
+            "{elsewhere}"
+        );
         insta::assert_snapshot!(Rest::default().text(SCREEN), @"
         tcpcap does not run, and nothing of it is in the kernel: nothing is dropped
         ");

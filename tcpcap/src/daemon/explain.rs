@@ -143,19 +143,18 @@ impl Daemon {
         let found = found.into_iter().find(|f| f.source.as_deref() == Some(&*source.to_string()));
         let prospect = self.engine.prospect(source, now);
         let seconds = |until: Time| until.since(now).as_secs();
+        let blocks: Vec<_> = self.places_of(address).into_iter().filter_map(|place| self.block_shown(place)).collect();
+        // An address may be blocked alone, or protected by one that shares its source.
+        let (state, protected) = match self.protected.protects_network(address.into()) {
+            None if !blocks.is_empty() => (if self.settings.judging.observe { "observed" } else { "blocked" }, None),
+            None => (self.state(source, self.entry(source).as_ref()), self.protected.protects(source)),
+            why => ("protected", why),
+        };
         Story {
             address,
             source: source.network(),
             time: clock::shown(SystemTime::now()),
-            now: Now {
-                state: match self.protected.protects_network(address.into()) {
-                    Some(_) => "protected",
-                    None => self.state(source, self.entry(source).as_ref()),
-                }
-                .to_owned(),
-                protected: self.protected.protects_network(address.into()).map(|why| why.to_string()),
-                blocks: self.places_of(address).into_iter().filter_map(|place| self.block_shown(place)).collect(),
-            },
+            now: Now { state: state.to_owned(), protected: protected.map(|why| why.to_string()), blocks },
             seen: self.source_shown(source, self.live.get(source.0), found),
             next: Next {
                 times: prospect.times,

@@ -138,7 +138,7 @@ fn from_a_broken_file_to_an_allowed_scanner() {
             "203.0.113.1      Port scan: blocked for 5 min (",
             "203.0.113.1      Block begun, until ",
             "203.0.113.1      Block lifted by an operator",
-            "203.0.113.1      203.0.113.1 is not blocked any more (unblock by ",
+            "203.0.113.1      203.0.113.1 is not blocked any more (unblock b",
             "203.0.113.1      Allowed 203.0.113.1: it is never blocked",
             "203.0.113.1      Port scan: not blocked, 203.0.113.1 is allowed",
             "203.0.113.1      block refused: 203.0.113.1 is not blocked",
@@ -225,4 +225,17 @@ fn a_daemon_that_listens_elsewhere_is_not_taken_for_none() {
     assert_eq!(code, 0, "{said}");
     let expected = format!("but tcpcap runs as process {}: name its socket with --socket", sensor.process.id());
     assert!(said.contains(&expected), "{said}");
+}
+
+#[test]
+fn an_address_is_told_of_as_it_is_and_not_as_its_prefix_is() {
+    let net = Internet::build().unwrap();
+    let sensor = Sensor::start(&net.sensor, &["--allow", "2001:db8:98::1"]);
+    done(&sensor, &["block", "2001:db8:99::7"]);
+    let told = |address: &str| done(&sensor, &["explain", address]);
+    says(&told("2001:db8:99::7"), &["2001:db8:99::7 is blocked (", "All packets from it are dropped for ever."]);
+    says(&told("2001:db8:99::8"), &["2001:db8:99::8 is not blocked (", "All its packets pass: no rule"]);
+    says(&told("2001:db8:98::1"), &["2001:db8:98::1 is never blocked (", "2001:db8:98::1 is allowed."]);
+    // Who shares its prefix is spared as well, and told why.
+    says(&told("2001:db8:98::2"), &["2001:db8:98::2 is never blocked (", "2001:db8:98::1 is allowed."]);
 }
