@@ -1,10 +1,8 @@
 //! `tcpcap doctor`: what this kernel, card, capability set and container allow.
 
-use std::{env, io::IsTerminal as _};
-
 use clap::Args;
 
-use super::print;
+use super::{print, screen::Screen};
 use crate::{
     doctor::{Host, Level, examine},
     failure::Failure,
@@ -36,7 +34,7 @@ pub fn run(args: &DoctorArgs) -> Result<bool, Failure> {
     let Loaded { settings, files, .. } = loaded;
     let report = examine(&Host::new(settings, files.into_iter().next(), wrong));
     match args.output {
-        ShowFormat::Text => print::text(&report.text(wants_colour()))?,
+        ShowFormat::Text => print::text(&report.text(Screen::here().colour))?,
         ShowFormat::Json => {
             let value =
                 report.json().map_err(|e| Failure::failed(format!("cannot be written as JSON: {e}"), "report this"))?;
@@ -44,9 +42,4 @@ pub fn run(args: &DoctorArgs) -> Result<bool, Failure> {
         }
     }
     Ok(report.count(Level::Fail) == 0)
-}
-
-/// On a terminal, unless `NO_COLOR` is set.
-fn wants_colour() -> bool {
-    std::io::stdout().is_terminal() && env::var_os("NO_COLOR").is_none_or(|set| set.is_empty())
 }
