@@ -45,11 +45,12 @@ pub fn run(args: &SourcesArgs) -> Result<(), Failure> {
     }
 }
 
-const COLUMNS: [Column; 8] = [
+const COLUMNS: [Column; 9] = [
     Column::words("SOURCE"),
     Column::words("STATE"),
     Column::numbers("PER S").spare(),
     Column::numbers("ATTEMPTS"),
+    Column::numbers("DROPPED").spare(),
     Column::numbers("PORTS").spare(),
     Column::numbers("HOSTS").spare(),
     Column::words("LAST SEEN").spare(),
@@ -69,8 +70,13 @@ fn text(sources: &[SourceShown], limit: usize, screen: Screen) -> String {
     table(&COLUMNS, &rows, screen) + &total
 }
 
-fn row(source: &SourceShown) -> [String; 8] {
-    let what = [&source.rule, &source.fingerprint].into_iter().flatten().cloned().collect::<Vec<_>>().join(", ");
+fn row(source: &SourceShown) -> [String; 9] {
+    let what = [source.why.as_ref().or(source.rule.as_ref()), source.fingerprint.as_ref()]
+        .into_iter()
+        .flatten()
+        .cloned()
+        .collect::<Vec<_>>()
+        .join(", ");
     [
         Named(&source.source).to_string(),
         match source.left_s {
@@ -79,6 +85,7 @@ fn row(source: &SourceShown) -> [String; 8] {
         },
         if source.per_second > 0.0 { format!("{:.1}", source.per_second) } else { "-".to_owned() },
         HumanCount(source.attempts).to_string(),
+        HumanCount(source.dropped_packets).to_string(),
         HumanCount(source.ports as u64).to_string(),
         HumanCount(source.hosts as u64).to_string(),
         format!("{} ago", brief(source.last_seen_s)),
@@ -116,10 +123,12 @@ mod tests {
                 per_second: 123.4,
                 ports: 1234,
                 rule: Some("port-scan".to_owned()),
+                why: Some("port-scan".to_owned()),
+                dropped_packets: 987,
                 fingerprint: Some("nmap".to_owned()),
                 ..source("203.0.113.1/32", "blocked", 12_345)
             },
-            source("198.51.100.0/24", "blocked", 200),
+            SourceShown { why: Some("operator: too curious".to_owned()), ..source("198.51.100.0/24", "blocked", 200) },
             source("2001:db8:1:2::/64", "protected", 7),
             source("192.0.2.8/32", "free", 1),
         ]
@@ -128,21 +137,21 @@ mod tests {
     #[test]
     fn who_is_knocking_is_a_table_that_fits() {
         assert_snapshot!(text(&all(), 20, Screen { width: 120, colour: false }), @"
-        SOURCE             STATE          PER S  ATTEMPTS  PORTS  HOSTS  LAST SEEN  WHAT
-        203.0.113.1        blocked 9 min  123.4    12,345  1,234      1  1 min ago  port-scan, nmap
-        198.51.100.0/24    blocked            -       200      1      1  1 min ago  -
-        2001:db8:1:2::/64  protected          -         7      1      1  1 min ago  -
-        192.0.2.8          free               -         1      1      1  1 min ago  -
+        SOURCE             STATE          PER S  ATTEMPTS  DROPPED  PORTS  HOSTS  LAST SEEN  WHAT
+        203.0.113.1        blocked 9 min  123.4    12,345      987  1,234      1  1 min ago  port-scan, nmap
+        198.51.100.0/24    blocked            -       200        0      1      1  1 min ago  operator: too curious
+        2001:db8:1:2::/64  protected          -         7        0      1      1  1 min ago  -
+        192.0.2.8          free               -         1        0      1      1  1 min ago  -
         4 sources
         ");
         let narrow = text(&all(), 20, Screen { width: 80, colour: false });
         assert!(narrow.lines().all(|line| line.chars().count() <= 80), "{narrow}");
         assert_snapshot!(narrow, @"
-        SOURCE             STATE          PER S  ATTEMPTS  PORTS  HOSTS  WHAT
-        203.0.113.1        blocked 9 min  123.4    12,345  1,234      1  port-scan, nmap
-        198.51.100.0/24    blocked            -       200      1      1  -
-        2001:db8:1:2::/64  protected          -         7      1      1  -
-        192.0.2.8          free               -         1      1      1  -
+        SOURCE             STATE          PER S  ATTEMPTS  DROPPED  PORTS  WHAT
+        203.0.113.1        blocked 9 min  123.4    12,345      987  1,234  port-scan, n…
+        198.51.100.0/24    blocked            -       200        0      1  operator: to…
+        2001:db8:1:2::/64  protected          -         7        0      1  -
+        192.0.2.8          free               -         1        0      1  -
         4 sources
         ");
     }

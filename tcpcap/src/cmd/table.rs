@@ -8,6 +8,9 @@ use super::{
 /// The least that is left of a cell that is shortened, in characters.
 const LEAST: usize = 8;
 
+/// What of the last column is worth more than a spare column, in characters.
+const ENOUGH: usize = 12;
+
 /// Between two columns.
 const GAP: &str = "  ";
 
@@ -37,8 +40,8 @@ impl Column {
 }
 
 /// The lines of a table, its titles first. The first column is who it is about. Where the table is wider than the
-/// screen, spare columns are left out from the right; then the last column is shortened, then the widest but the first,
-/// and the first only if nothing else is left.
+/// screen, spare columns are left out from the right until all but the last fit; then the last column is shortened, then
+/// the widest but the first, and the first only if nothing else is left.
 pub(super) fn table<const N: usize>(columns: &[Column; N], rows: &[[String; N]], screen: Screen) -> String {
     let mut widths = columns.map(|column| Some(column.title.chars().count()));
     let rows: Vec<[String; N]> = rows.iter().map(|row| row.each_ref().map(|cell| harmless(cell))).collect();
@@ -66,8 +69,9 @@ fn fit(columns: &[Column], widths: &mut [Option<usize>], width: usize) {
         let shown = widths.iter().flatten();
         (shown.clone().sum::<usize>() + GAP.len() * shown.count().saturating_sub(1)).saturating_sub(width)
     };
+    let cut = widths.last().copied().flatten().unwrap_or(0).saturating_sub(ENOUGH);
     for (n, _) in columns.iter().enumerate().rev().filter(|(_, column)| column.is_spare) {
-        if excess(widths) > 0 {
+        if excess(widths) > cut {
             widths[n] = None;
         }
     }
@@ -128,9 +132,9 @@ mod tests {
             assert!(shown(width, false).lines().all(|line| line.chars().count() <= width), "{width}");
         }
         assert_snapshot!(shown(80, false), @"
-        WHO                                     HOW MANY  WHY
-        192.0.2.1                                  1,234  port-scan
-        2001:db8:1234:5678:9abc:def0:1234:5678         7  operator: who says �[31mvery …
+        WHO                                     HOW MANY  SINCE      WHY
+        192.0.2.1                                  1,234  yesterday  port-scan
+        2001:db8:1234:5678:9abc:def0:1234:5678         7  yesterday  operator: who says…
         ");
         assert_snapshot!(shown(40, false), @"
         WHO                   HOW MANY  WHY
