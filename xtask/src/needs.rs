@@ -20,10 +20,13 @@ pub(crate) enum Part {
     Fuzz,
     /// schemathesis, which asks the API whatever its document allows.
     Api,
+    /// What the web page is tested in.
+    Browser,
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 6] = [Part::Compile, Part::Sandbox, Part::Terminal, Part::Bpffs, Part::Fuzz, Part::Api];
+pub(crate) const ALL: [Part; 7] =
+    [Part::Compile, Part::Sandbox, Part::Terminal, Part::Bpffs, Part::Fuzz, Part::Api, Part::Browser];
 
 /// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
 pub(crate) const PYTHON_PINNED: &str = "tcpcap/tests/api/requirements.txt";
@@ -58,6 +61,10 @@ const fn tool(name: &'static str, command: &'static str, why: &'static str) -> P
 
 const fn compile(name: &'static str, probe: Probe, why: &'static str) -> Package {
     Package { name, probe, part: Part::Compile, why }
+}
+
+const fn browser(name: &'static str, probe: Probe, why: &'static str) -> Package {
+    Package { name, probe, part: Part::Browser, why }
 }
 
 /// Wanted always.
@@ -97,6 +104,14 @@ pub(crate) const PACKAGES: &[Package] = &[
         part: Part::Api,
         why: "runs schemathesis, which tests the API",
     },
+    browser("chromium", Probe::Command("chromium"), "shows the web page"),
+    browser("chromium-driver", Probe::Command("chromedriver"), "drives it"),
+    browser(
+        "fonts-liberation",
+        Probe::File("/usr/share/fonts/truetype/liberation/LiberationSans-Regular.ttf"),
+        "has letters as most people see them",
+    ),
+    browser("pngquant", Probe::Command("pngquant"), "makes pictures of it small"),
 ];
 
 /// Wanted where no compiler for BPF was found.

@@ -40,6 +40,8 @@ pub(crate) enum Targets {
 
 const SENSOR: &[&str] = &["tcpcap"];
 const FUZZ: &[&str] = &["tcpcap-fuzz"];
+/// What is looked at in a browser.
+const BROWSER: Targets = Targets::Test("web");
 
 /// All of them, in the order in which they run.
 pub(crate) const SUITES: &[Suite] = &[
@@ -260,6 +262,18 @@ pub(crate) const SUITES: &[Suite] = &[
         long: false,
     },
     Suite {
+        name: "web",
+        tiers: &[4],
+        about: "the web page in a real browser, over a daemon that is scanned",
+        packages: SENSOR,
+        targets: BROWSER,
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: false,
+    },
+    Suite {
         name: "sandbox",
         tiers: &[4],
         about: "the show of cargo xtask run, to its end and interrupted",
@@ -297,6 +311,7 @@ impl Suite {
             (true, _) if self.targets == Targets::Test("api") => {
                 &[Part::Compile, Part::Sandbox, Part::Bpffs, Part::Api]
             }
+            (true, _) if self.targets == BROWSER => &[Part::Compile, Part::Sandbox, Part::Bpffs, Part::Browser],
             (true, _) => &[Part::Compile, Part::Sandbox, Part::Bpffs],
             (false, _) if self.targets == Targets::Search => fuzz::PARTS,
             (false, _) if self.targets == Targets::Test("top") => &[Part::Compile, Part::Terminal],

@@ -1,4 +1,4 @@
-//! HTTP, read-only: `/metrics`, `/healthz`, `/readyz`, and the calls of the API that change nothing.
+//! HTTP, read-only: the web page at `/`, `/metrics`, `/healthz`, `/readyz`, and the calls of the API that change nothing.
 //!
 //! It runs on a thread with a runtime of its own, so that no number of readers delays a block.
 
@@ -22,7 +22,7 @@ use axum::{
 };
 use tokio::net::TcpSocket;
 
-use super::metrics::Metrics;
+use super::{metrics::Metrics, page};
 use crate::{
     control::{
         Refused,
@@ -115,16 +115,16 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
 pub fn serve(listener: TcpListener, shown: Shown, door: Door, hosts: Vec<String>) -> io::Result<Serving> {
     let counters = shown.metrics.http.clone();
     let own = middleware::from_fn_with_state(shown.clone(), count);
+    let known = middleware::from_fn_with_state(Arc::<[String]>::from(hosts), only_known_hosts);
     let router = Router::new()
+        .route("/", get(page::page).layer(known.clone()))
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
         .method_not_allowed_fallback(api::not_so)
         .layer(own)
         .with_state(shown)
-        .merge(
-            api::read_only(door).layer(middleware::from_fn_with_state(Arc::<[String]>::from(hosts), only_known_hosts)),
-        )
+        .merge(api::read_only(door).layer(known))
         .layer(middleware::from_fn(harden));
     let listen = || tokio::net::TcpListener::from_std(listener);
     Serving::start("http", listen, router, LIMITS, move |how| counters.lose(how))
