@@ -23,7 +23,7 @@ fn an_address_is_opened_by_click_by_search_and_by_its_place_and_left_again() {
     browser.click("#blocks-rows a");
     browser.shows("#story-title", SCANNER);
     browser.shows("#story-now", "All packets of 203.0.113.1 are dropped. Reason: Port scan.");
-    browser.shows("#story-next", "The next block would last 20 min");
+    browser.shows("#story-next", "Should a rule fire for it again, that block would last 20 min");
     browser.shows("#story-seen", "attempts, now ");
     browser.shows("#story-seen", "0 handshakes completed");
     browser.shows("#story-seen", "masscan");
@@ -59,6 +59,7 @@ fn an_address_is_opened_by_click_by_search_and_by_its_place_and_left_again() {
     browser.shows("#story-now", "It is never blocked: 198.51.100.1 is an address of this host.");
     browser.visit("/#/address/<b>nonsense</b>");
     browser.shows("#story-problem", "`<b>nonsense</b>` is no address");
+    browser.shows("#story-problem", "Look up an address such as 192.0.2.7");
     let log = browser.complaints();
     assert!(log.iter().all(|line| line.contains("/explain/") && line.contains("400")), "{log:?}");
 }

@@ -94,9 +94,14 @@ impl Browser {
         self.namespace.enter(|| self.runtime.block_on(what)).unwrap().unwrap()
     }
 
-    /// Goes to a place of the daemon's page, such as `/` or `/#/address/192.0.2.1`, and waits until it has figures.
-    pub fn visit(&self, path: &str) {
+    /// Goes to a place of the daemon's page, such as `/` or `/#/address/192.0.2.1`.
+    pub fn go(&self, path: &str) {
         self.call(self.client.goto(&format!("{HOST}{path}")));
+    }
+
+    /// Goes to such a place, and waits until it is live.
+    pub fn visit(&self, path: &str) {
+        self.go(path);
         self.until("the page to be connected", "return document.getElementById('link').textContent === 'Live'");
     }
 

@@ -1,6 +1,11 @@
 //! What is seen without reloading.
 
-use std::net::IpAddr;
+use std::{
+    io::{Read as _, Write as _},
+    net::{IpAddr, TcpStream},
+};
+
+use serde_json::json;
 
 use tcpcap_lab::{
     Internet,
@@ -116,4 +121,42 @@ fn of_many_blocks_the_newest_are_shown_the_rest_is_counted_and_the_filter_finds_
     assert_eq!(browser.text("#blocks-rows .who"), "10.77.0.200");
     browser.press("x");
     browser.shows("#blocks-note", "No block fits the filter.");
+}
+
+#[test]
+fn where_too_many_listen_the_page_says_so_and_reads_anew_until_there_is_room() {
+    let net = Internet::build().unwrap();
+    let sensor = Sensor::start(&net.sensor, &[]);
+    let listen = || {
+        let mut stream = TcpStream::connect(("127.0.0.1", 2112)).unwrap();
+        stream.write_all(b"GET /api/v1/events HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+        let mut status = [0; 12];
+        stream.read_exact(&mut status).unwrap();
+        assert_eq!(&status, b"HTTP/1.1 200");
+        stream
+    };
+    let listeners = net.sensor.enter(|| (0..64).map(|_| listen()).collect::<Vec<_>>()).unwrap();
+    let browser = Browser::open(&net.sensor);
+    browser.go("/");
+    browser.shows("#link", "Connected, without live events");
+    assert_eq!(sensor.ask(&["block", "192.0.2.99"]).0, 0);
+    browser.shows("#blocks-rows", "192.0.2.99");
+    drop(listeners);
+    browser.shows("#link", "Live");
+}
+
+#[test]
+fn after_missed_events_everything_is_read_anew() {
+    let net = Internet::build().unwrap();
+    let _sensor = Sensor::start(&net.sensor, &[]);
+    let browser = Browser::open(&net.sensor);
+    let lend =
+        "window.EventSource = class extends EventSource { constructor(url) { super(url); window.stream = this; } };";
+    browser.devtools("Page.addScriptToEvaluateOnNewDocument", &json!({ "source": lend }));
+    browser.visit("/");
+    let read = "return performance.getEntriesByType('resource').filter((e) => e.name.endsWith('/findings')).length";
+    let before = browser.run(read).as_u64().unwrap();
+    browser.run("stream.dispatchEvent(new MessageEvent('missed', { data: JSON.stringify({ events: 4096 }) }))");
+    browser.shows("#news", "4,096 events were missed; everything is read anew.");
+    browser.until("findings to be asked for again", &format!("{read} > {before}"));
 }

@@ -181,3 +181,15 @@ fn the_chart_is_read_by_keyboard_and_as_a_table() {
         );
     });
 }
+
+#[test]
+fn without_scripts_the_page_says_what_to_type_instead() {
+    let net = Internet::build().unwrap();
+    let _sensor = Sensor::start(&net.sensor, &[]);
+    let browser = Browser::open(&net.sensor);
+    browser.devtools("Emulation.setScriptExecutionDisabled", &json!({ "value": true }));
+    browser.go("/");
+    let tree = browser.devtools("Accessibility.getFullAXTree", &json!({})).to_string();
+    assert!(tree.contains("This page needs JavaScript") && tree.contains("tcpcap status"), "{tree}");
+    assert!(!tree.contains("Loading") && !tree.contains("Over time"), "{tree}");
+}

@@ -77,7 +77,10 @@ fn pictures() {
         browser.theme(theme);
         browser.resize(width, height);
         browser.visit(view);
-        browser.shows(if view == "/" { "#blocks-rows" } else { "#story-past" }, "Port scan");
+        match view {
+            "/" => browser.shows("#sources-rows", " dropped"),
+            _ => browser.shows("#story-past", "Port scan"),
+        }
         save(&browser, &directory.join(format!("{name}.png")));
     }
     assert_eq!(browser.complaints(), [""; 0]);

@@ -1,10 +1,20 @@
 // Attempts and drops over time, drawn by hand.
 
-const LEFT = 46, RIGHT = 10, TOP = 10, BOTTOM = 22, HEIGHT = 168;
+const LEFT = 46,
+  RIGHT = 10,
+  TOP = 10,
+  BOTTOM = 22,
+  HEIGHT = 168;
 
 const SPANS = {
   seconds: { length: 600, least: 120, per: "per second", row: 60, ticks: [15, 30, 60, 120, 300] },
-  minutes: { length: 86_400, least: 7200, per: "per minute", row: 3600, ticks: [900, 1800, 3600, 7200, 10_800, 14_400, 28_800] },
+  minutes: {
+    length: 86_400,
+    least: 7200,
+    per: "per minute",
+    row: 3600,
+    ticks: [900, 1800, 3600, 7200, 10_800, 14_400, 28_800],
+  },
 };
 
 /** What is drawn: samples of one span, from when to when, and where somebody looks. */
@@ -18,7 +28,10 @@ function height(sample, key) {
 /** The least of 1, 2, 5, 10, 20 … that is no less. */
 function ceiling(value) {
   const power = 10 ** Math.floor(Math.log10(Math.max(value, 1)));
-  return Math.max(4, [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value));
+  return Math.max(
+    4,
+    [1, 2, 5, 10].map((n) => n * power).find((n) => n >= value),
+  );
 }
 
 function plot(svg, key, kind) {
@@ -90,7 +103,15 @@ function runs(samples) {
 }
 
 function total(samples) {
-  const sum = { attempts: 0, probes: 0, dropped_packets: 0, dropped_bytes: 0, would_drop_packets: 0, findings: 0, blocks: 0 };
+  const sum = {
+    attempts: 0,
+    probes: 0,
+    dropped_packets: 0,
+    dropped_bytes: 0,
+    would_drop_packets: 0,
+    findings: 0,
+    blocks: 0,
+  };
   for (const sample of samples) for (const key of Object.keys(sum)) sum[key] += sample[key];
   return sum;
 }
@@ -98,13 +119,16 @@ function total(samples) {
 const dropWord = () => (chart.drops === "dropped_packets" ? "dropped" : "would be dropped");
 
 function tell(sum) {
-  return `${plural(sum.attempts, "attempt", "attempts")}, ${plural(sum[chart.drops], "packet", "packets")} ${dropWord()}, `
-    + plural(sum.findings, "finding", "findings");
+  return (
+    `${plural(sum.attempts, "attempt", "attempts")}, ${plural(sum[chart.drops], "packet", "packets")} ${dropWord()}, ` +
+    plural(sum.findings, "finding", "findings")
+  );
 }
 
 /** How much time samples are about, seconds; more than a few minutes as full ones. */
 function covered(samples) {
-  const s = samples.length === 0 ? 0 : samples[samples.length - 1].at + samples[samples.length - 1].span_s - samples[0].at;
+  const s =
+    samples.length === 0 ? 0 : samples[samples.length - 1].at + samples[samples.length - 1].span_s - samples[0].at;
   return s < 180 ? s : s < 3600 ? Math.round(s / 60) * 60 : Math.round(s / 3600) * 3600;
 }
 
@@ -154,10 +178,22 @@ function drawFigures() {
   }
   say($("figures-drops"), observing() ? "Would drop" : "Dropped");
   const rows = [...groups].reverse().map(([at, samples]) => ({ at, sum: total(samples) }));
-  keep($("figures-rows"), rows, ({ at }) => String(at),
-    ({ at }) => h("tr", {}, h("th", { scope: "row" }, minuteOf.format(new Date(at * 1000))), ...Array.from({ length: 5 }, () => h("td", { class: "n" }))),
-    (element, { sum }) => [sum.attempts, sum.probes, sum[chart.drops], sum.findings, sum.blocks]
-      .forEach((value, n) => say(element.children[n + 1], count(value))));
+  keep(
+    $("figures-rows"),
+    rows,
+    ({ at }) => String(at),
+    ({ at }) =>
+      h(
+        "tr",
+        {},
+        h("th", { scope: "row" }, minuteOf.format(new Date(at * 1000))),
+        ...Array.from({ length: 5 }, () => h("td", { class: "n" })),
+      ),
+    (element, { sum }) =>
+      [sum.attempts, sum.probes, sum[chart.drops], sum.findings, sum.blocks].forEach((value, n) =>
+        say(element.children[n + 1], count(value)),
+      ),
+  );
 }
 
 function look(index) {
@@ -172,7 +208,17 @@ function listenToCharts(redraw) {
     if (last < 0) return;
     const at = chart.cursor ?? last;
     const page = Math.ceil(chart.samples.length / 10);
-    const to = { ArrowLeft: at - 1, ArrowDown: at - 1, ArrowRight: at + 1, ArrowUp: at + 1, Home: 0, End: last, PageDown: at - page, PageUp: at + page, Escape: null }[event.key];
+    const to = {
+      ArrowLeft: at - 1,
+      ArrowDown: at - 1,
+      ArrowRight: at + 1,
+      ArrowUp: at + 1,
+      Home: 0,
+      End: last,
+      PageDown: at - page,
+      PageUp: at + page,
+      Escape: null,
+    }[event.key];
     if (to === undefined) return;
     event.preventDefault();
     look(to);

@@ -69,7 +69,12 @@ function command(text, what) {
     say(done, (await copy(text, code)) ? "Copied" : "Press Ctrl+C");
     setTimeout(() => say(done, ""), 3000);
   });
-  return h("li", { "data-key": text }, h("span", { class: "what" }, what), h("span", { class: "typed" }, code, button, done));
+  return h(
+    "li",
+    { "data-key": text },
+    h("span", { class: "what" }, what),
+    h("span", { class: "typed" }, code, button, done),
+  );
 }
 
 /** Copies a text, or at least selects it: without TLS, browsers give the clipboard to pages of this machine alone. */

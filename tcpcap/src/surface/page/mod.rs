@@ -12,7 +12,7 @@ use base64::{Engine as _, engine::general_purpose::STANDARD};
 use sha2::{Digest as _, Sha256};
 
 const HTML: &str = include_str!("index.html");
-const STYLE: &str = include_str!("style.css");
+const STYLE: &str = concat!(include_str!("style.css"), include_str!("views.css"), include_str!("narrow.css"));
 /// In this order: they are one module.
 const SCRIPT: &str = concat!(
     include_str!("dom.js"),

@@ -1,25 +1,33 @@
 // What is known, how it is kept fresh, and which view is shown.
 
-const REFRESH = 3000, RETRY = 2000, PATIENCE = 10_000;
+const REFRESH = 3000,
+  RETRY = 2000,
+  PATIENCE = 10_000;
 
 /** How old an answer may be that the daemon gives, ms; and a little more. */
 const OLD = 600;
 
 const state = {
-  status: null, blocks: [], sources: [], findings: [], timeline: { seconds: [], minutes: [] },
+  status: null,
+  blocks: [],
+  sources: [],
+  findings: [],
+  timeline: { seconds: [], minutes: [] },
   /** When the last answer came; and why there is none since, if so. */
-  heard: null, trouble: null, live: false,
+  heard: null,
+  trouble: null,
+  live: false,
   /** The clock of the host against this one, ms. */
   skew: 0,
 };
 
 const observing = () => state.status?.mode === "observe";
 
-/** What went wrong with a call, in two lines. */
+/** What went wrong with a call, in two lines, and the status of the answer; 0 where there was none. */
 class Trouble extends Error {
-  constructor(cause, remedy, answered) {
+  constructor(cause, remedy, status) {
     super(cause);
-    Object.assign(this, { cause, remedy, answered });
+    Object.assign(this, { cause, remedy, status });
   }
 }
 
@@ -30,10 +38,11 @@ async function ask(path) {
       // The connection may have been closed in the very moment in which it was used again.
       .catch(() => fetch(`/api/v1/${path}`, { signal: AbortSignal.timeout(PATIENCE) }));
   } catch {
-    throw new Trouble("tcpcap does not answer", "see on the host whether it runs: tcpcap status", false);
+    throw new Trouble("tcpcap does not answer", "see on the host whether it runs: tcpcap status", 0);
   }
   const body = await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Trouble(body.cause ?? `tcpcap answers ${answer.status}`, body.remedy ?? "see its log", true);
+  if (!answer.ok)
+    throw new Trouble(body.cause ?? `tcpcap answers ${answer.status}`, body.remedy ?? "see its log", answer.status);
   return body;
 }
 
@@ -60,8 +69,18 @@ function showLink() {
   const since = heard ? clockOf.format(heard) : null;
   const line = $("link");
   line.className = `link ${trouble ? "bad" : live ? "good" : "warn"}`;
-  say(line, trouble ? (since ? `Not connected since ${since}: ${trouble}. Trying again …` : `Not connected: ${trouble}. Trying again …`)
-    : live ? "Live" : heard ? "Connected, without live events" : "Connecting …");
+  say(
+    line,
+    trouble
+      ? since
+        ? `Not connected since ${since}: ${trouble}. This is how it was then. Trying again …`
+        : `Not connected: ${trouble}. Trying again …`
+      : live
+        ? "Live"
+        : heard
+          ? "Connected, without live events"
+          : "Connecting …",
+  );
   document.body.classList.toggle("stale", trouble !== null);
 }
 
@@ -94,7 +113,10 @@ async function readBlocks() {
   blocksDue = took > 200 ? Date.now() + took * 20 : 0;
 }
 
-let reading = null, again = false, everything = true, timer = 0;
+let reading = null,
+  again = false,
+  everything = true,
+  timer = 0;
 
 /** Reads what changes all the time; and, if somebody wants so, what is told by events meanwhile. */
 async function read() {
@@ -105,7 +127,10 @@ async function read() {
     // What was told since may not be in it.
     const late = ({ heard }) => heard > since;
     const known = new Set(findings.map(findingKey));
-    state.findings = [...state.findings.filter((finding) => late(finding) && !known.has(findingKey(finding))), ...findings];
+    state.findings = [
+      ...state.findings.filter((finding) => late(finding) && !known.has(findingKey(finding))),
+      ...findings,
+    ];
     const pulses = state.timeline.seconds.filter(late);
     state.timeline = timeline;
     pulses.forEach(addPulse);
@@ -121,15 +146,17 @@ function refresh(all = false) {
   if (reading || document.hidden) return;
   clearTimeout(timer);
   again = false;
-  reading = read().then(heard, (trouble) => {
-    everything = true;
-    state.trouble = trouble.cause ?? "the page failed, reload it";
-  }).then(() => {
-    reading = null;
-    showLink();
-    if (!state.trouble) showAll();
-    timer = setTimeout(refresh, again ? OLD : state.trouble ? RETRY : REFRESH);
-  });
+  reading = read()
+    .then(heard, (trouble) => {
+      everything = true;
+      state.trouble = trouble.cause ?? "the page failed, reload it";
+    })
+    .then(() => {
+      reading = null;
+      showLink();
+      if (!state.trouble) showAll();
+      timer = setTimeout(refresh, again ? OLD : state.trouble ? RETRY : REFRESH);
+    });
   readStory();
 }
 
@@ -141,14 +168,17 @@ function refreshSoon() {
   timer = setTimeout(refresh, OLD);
 }
 
-let stream = null, retry = 0, told = 0;
+let stream = null,
+  retry = 0,
+  told = 0;
 
 function listen() {
   clearTimeout(retry);
   stream?.close();
   if (document.hidden) return;
   stream = new EventSource("/api/v1/events");
-  const on = (name, then) => stream.addEventListener(name, (event) => then({ ...JSON.parse(event.data), heard: Date.now() }));
+  const on = (name, then) =>
+    stream.addEventListener(name, (event) => then({ ...JSON.parse(event.data), heard: Date.now() }));
   stream.addEventListener("open", () => {
     state.live = true;
     // What happened meanwhile nobody told.
@@ -196,7 +226,17 @@ function addPulse(pulse) {
     minutes.push({ ...pulse });
     if (minutes.length > 1440) minutes.shift();
   } else if (pulse.at >= last.at + last.span_s) {
-    for (const key of ["span_s", "attempts", "probes", "dropped_packets", "dropped_bytes", "would_drop_packets", "findings", "blocks"]) last[key] += pulse[key];
+    for (const key of [
+      "span_s",
+      "attempts",
+      "probes",
+      "dropped_packets",
+      "dropped_bytes",
+      "would_drop_packets",
+      "findings",
+      "blocks",
+    ])
+      last[key] += pulse[key];
     last.blocked = pulse.blocked;
   }
 }
@@ -229,7 +269,10 @@ async function readStory() {
     timed(story.now.blocks);
     if (number === storyAsked) showStory(story);
   } catch (trouble) {
-    if (number === storyAsked && trouble.answered) showNoStory(plain(address), trouble);
+    if (number !== storyAsked || !trouble.status) return;
+    const remedy =
+      trouble.status === 400 ? "Look up an address such as 192.0.2.7 or 2001:db8::7." : `Remedy: ${trouble.remedy}.`;
+    showNoStory(plain(address), trouble.cause, remedy);
   }
 }
 

@@ -12,9 +12,17 @@ function nowTold(story) {
   for (const block of blocks) {
     const what = block.scope === "syn" ? "New connections of" : "All packets of";
     const verb = state === "blocked" ? "are dropped" : "would be dropped";
-    const text = h("p", {}, `${what} ${named(block.network)} ${verb}. Reason: ${reason(block)}. It began ${ago(block.age_s)}; time left: `,
-      h("strong", { "data-ends": block.ends }, leftText(block.ends === Infinity ? Infinity : (block.ends - Date.now()) / 1000)),
-      `. ${plural(block.packets, "packet", "packets")} (${bytes(block.bytes)}) ${state === "blocked" ? "dropped" : "counted"} so far.`);
+    const text = h(
+      "p",
+      {},
+      `${what} ${named(block.network)} ${verb}. Reason: ${reason(block)}. It began ${ago(block.age_s)}; time left: `,
+      h(
+        "strong",
+        { "data-ends": block.ends },
+        leftText(block.ends === Infinity ? Infinity : (block.ends - Date.now()) / 1000),
+      ),
+      `. ${plural(block.packets, "packet", "packets")} (${bytes(block.bytes)}) ${state === "blocked" ? "dropped" : "counted"} so far.`,
+    );
     told.push(text);
   }
   return told;
@@ -24,35 +32,61 @@ function seenTold({ seen, source }) {
   if (!seen) return [p("Neither kernel nor detector remembers anything of it.")];
   const told = [];
   const first = seen.first_seen_s === null ? "" : `First seen ${ago(seen.first_seen_s)}, last seen `;
-  told.push(p(`${first || "Last seen "}${ago(seen.last_seen_s)}. ${plural(seen.attempts, "attempt", "attempts")}, now ${rate(seen.per_second)}; `
-    + `${plural(seen.completions, "handshake", "handshakes")} completed, ${count(seen.refusals)} refused.`));
+  told.push(
+    p(
+      `${first || "Last seen "}${ago(seen.last_seen_s)}. ${plural(seen.attempts, "attempt", "attempts")}, now ${rate(seen.per_second)}; ` +
+        `${plural(seen.completions, "handshake", "handshakes")} completed, ${count(seen.refusals)} refused.`,
+    ),
+  );
   if (seen.some_ports.length) {
-    const hosts = seen.hosts === 1 ? `${seen.some_hosts[0] ?? "one address"}` : `${plural(seen.hosts, "address", "addresses")}`;
-    told.push(p(`Tried ${plural(seen.ports, "port", "ports")} on ${hosts}: ${some(seen.some_ports, 16, seen.ports > seen.some_ports.length)}.`));
+    const hosts =
+      seen.hosts === 1 ? `${seen.some_hosts[0] ?? "one address"}` : `${plural(seen.hosts, "address", "addresses")}`;
+    told.push(
+      p(
+        `Tried ${plural(seen.ports, "port", "ports")} on ${hosts}: ${some(seen.some_ports, 16, seen.ports > seen.some_ports.length)}.`,
+      ),
+    );
   }
   const odd = [
     [seen.probes, "probe that no honest stack sends", "probes that no honest stack sends"],
     [seen.strays, "segment of no known connection", "segments of no known connection"],
     [seen.retransmissions, "retransmission", "retransmissions"],
-  ].filter(([n]) => n > 0).map(([n, one, many]) => plural(n, one, many));
+  ]
+    .filter(([n]) => n > 0)
+    .map(([n, one, many]) => plural(n, one, many));
   if (odd.length) told.push(p(`Beside these: ${odd.join(", ")}.`));
   if (seen.fingerprint) told.push(p(`Its attempts bear the marks of ${seen.fingerprint}.`));
   if (STANDINGS[seen.standing]) told.push(p(STANDINGS[seen.standing]));
-  if (seen.events_withheld > 0) told.push(p(`${plural(seen.events_withheld, "event was", "events were")} not told one by one, because there were too many; the counts hold them.`));
+  if (seen.events_withheld > 0)
+    told.push(
+      p(
+        `${plural(seen.events_withheld, "event was", "events were")} not told one by one, because there were too many; the counts hold them.`,
+      ),
+    );
   if (source.includes(":") && named(source) !== source) told.push(p(`All of ${source} is counted as one source.`));
   return told;
 }
 
 function nextTold({ next, now }) {
+  if (now.state === "protected") return [p("Nothing: whatever rules find, it is not blocked.")];
   const told = [];
   const { times, ends_s: ends, repeat_s: repeat, forgotten_s: forgotten } = next;
-  if (now.state === "protected") told.push(p("Nothing: whatever rules find, it is not blocked."));
-  else {
-    const left = now.blocks.find(({ origin }) => origin === "automatic") ? "Its packets pass again when the time is over" : "A rule that fires for it blocks it";
-    if (ends !== null) told.push(p(`${left}, in ${duration(ends)}. Whoever goes on scanning is blocked for longer.`));
-    else if (now.blocks.length) told.push(p("It stays blocked until the time is over or somebody takes it back."));
-    told.push(p(`${ends !== null || times > 0 ? "The next block" : "Should a rule fire for it, the block"} would last ${duration(repeat)}.`));
-    if (times > 0) told.push(p(`It was blocked ${times === 1 ? "once" : `${times} times in a row`}.${forgotten === null ? "" : ` That is forgotten in ${duration(forgotten)}, if it stays quiet.`}`));
+  if (ends !== null) {
+    told.push(
+      p(
+        `${now.state === "observed" ? "The block would be over" : "Its packets pass again"} in ${duration(ends)}, unless it goes on scanning.`,
+      ),
+    );
+  }
+  for (const block of now.blocks) {
+    if (block.origin === "feed") told.push(p(`It is blocked for as long as the feed ${block.why} names it.`));
+    else if (block.left_s === null) told.push(p("It is blocked until an operator takes that back."));
+    else if (block.origin === "operator") told.push(p(`The operator's block ends in ${duration(block.left_s)}.`));
+  }
+  told.push(p(`Should a rule fire for it${times > 0 ? " again" : ""}, that block would last ${duration(repeat)}.`));
+  if (times > 0) {
+    const quiet = forgotten === null ? "" : ` That is forgotten in ${duration(forgotten)}, if it stays quiet.`;
+    told.push(p(`Rules have blocked it ${times === 1 ? "once" : `${times} times in a row`}.${quiet}`));
   }
   return told;
 }
@@ -61,13 +95,18 @@ function pastItem(entry, about) {
   if (entry.type === "finding") return findingItem(entry.time, entry, about);
   const head = (words) => h("p", { class: "head" }, h("strong", {}, words), " ", momentOf(entry.time));
   if (entry.type === "block") {
-    const event = { begun: "Block began", extended: "Block extended", ended: "Block over", lifted: "Block lifted" }[entry.event] ?? entry.event;
+    const event =
+      { begun: "Block began", extended: "Block extended", ended: "Block over", lifted: "Block lifted" }[entry.event] ??
+      entry.event;
     const until = entry.until && ["begun", "extended"].includes(entry.event) ? `, until ${moment(entry.until)}` : "";
-    const dropped = entry.packets === undefined ? "" : ` It dropped ${plural(entry.packets, "packet", "packets")} (${bytes(entry.bytes ?? 0)}).`;
+    const dropped =
+      entry.packets === undefined
+        ? ""
+        : ` It dropped ${plural(entry.packets, "packet", "packets")} (${bytes(entry.bytes ?? 0)}).`;
     const by = entry.by ? ` By ${entry.by}.` : "";
     return h("li", {}, head(event), p(`${named(entry.network)}: ${reason(entry)}${until}.${dropped}${by}`));
   }
-  return h("li", {}, head(`Command: ${entry.verb}`), p(`${entry.who}: ${entry.argument}. ${entry.result}`));
+  return h("li", {}, head(`Command: ${entry.verb} ${entry.argument}`), p(`${entry.result}. Given by ${entry.who}.`));
 }
 
 /** What one could type, the most likely first. */
@@ -95,16 +134,31 @@ function showStory(story) {
   $("story-now").replaceChildren(...nowTold(story));
   $("story-seen").replaceChildren(...seenTold(story));
   $("story-next").replaceChildren(...nextTold(story));
-  keep($("story-past"), story.past, ({ id }) => String(id), (entry) => pastItem(entry, named(story.source)), () => {});
+  keep(
+    $("story-past"),
+    story.past,
+    ({ id }) => String(id),
+    (entry) => pastItem(entry, named(story.source)),
+    () => {},
+  );
   const missing = story.past_missing ? `The past is not whole: ${story.past_missing}.` : "";
-  say($("story-past-note"), missing || (story.past.length ? "The newest first." : "Nothing was ever found, decided or done about it."));
-  keep($("story-act"), actions(story), ([text]) => text, ([text, what]) => command(text, what), () => {});
+  say(
+    $("story-past-note"),
+    missing || (story.past.length ? "The newest first." : "Nothing was ever found, decided or done about it."),
+  );
+  keep(
+    $("story-act"),
+    actions(story),
+    ([text]) => text,
+    ([text, what]) => command(text, what),
+    () => {},
+  );
 }
 
-function showNoStory(address, { cause, remedy }) {
+function showNoStory(address, cause, remedy) {
   say($("story-title"), address);
   say($("story-source"), "");
   hide($("story-parts"), true);
   hide($("story-problem"), false);
-  $("story-problem").replaceChildren(p(`${cause}.`), p(`${remedy}.`));
+  $("story-problem").replaceChildren(p(`${cause}.`), p(remedy));
 }

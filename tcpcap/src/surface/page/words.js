@@ -21,7 +21,8 @@ function rate(perSecond) {
 /** Seconds as people write them: `9 min 20 s`. */
 function duration(seconds) {
   const s = Math.max(0, Math.floor(seconds));
-  const two = (big, bigUnit, small, smallUnit) => `${whole.format(big)} ${bigUnit}${small ? ` ${small} ${smallUnit}` : ""}`;
+  const two = (big, bigUnit, small, smallUnit) =>
+    `${whole.format(big)} ${bigUnit}${small ? ` ${small} ${smallUnit}` : ""}`;
   if (s < 60) return `${s} s`;
   if (s < 3600) return two(Math.floor(s / 60), "min", s % 60, "s");
   if (s < 48 * 3600) return two(Math.floor(s / 3600), "h", Math.floor((s % 3600) / 60), "min");
@@ -30,7 +31,7 @@ function duration(seconds) {
 
 /** `12 s ago`, in one unit alone. */
 function ago(seconds) {
-  if (seconds < 2) return "now";
+  if (seconds < 2) return "just now";
   if (seconds < 60) return `${Math.floor(seconds)} s ago`;
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
   return seconds < 48 * 3600 ? `${Math.floor(seconds / 3600)} h ago` : `${Math.floor(seconds / 86400)} d ago`;
@@ -84,7 +85,10 @@ function some(items, most, more) {
 
 function places(finding) {
   const { ports, targets, truncated } = finding;
-  const port = ports.length === 0 ? "" : `${ports.length === 1 ? "port" : "ports"} ${some(ports, 8, truncated && ports.length === 32)}`;
+  const port =
+    ports.length === 0
+      ? ""
+      : `${ports.length === 1 ? "port" : "ports"} ${some(ports, 8, truncated && ports.length === 32)}`;
   const target = some(targets, 3, truncated && targets.length === 32);
   return port && target ? `${port} on ${target}` : port || target;
 }
@@ -94,21 +98,24 @@ function evidence(finding) {
   const where = places(finding);
   const flags = finding.flags ?? [];
   const odd = flags.length ? `segments with the flags ${flags.join(", ")}` : "fragments too short for a TCP header";
-  const did = {
-    "port-scan": `Tried ${where}.`,
-    sweep: `Tried ${where}.`,
-    stealth: `Sent ${odd} to ${where}.`,
-    stray: `Sent segments of no known connection to ${where}.`,
-    "brute-force": `Connected again and again to ${where}.`,
-    forged: `Somebody tries ${where} in the name of ${finding.in_name_of}.`,
-    flood: `Many handshakes are left open: ${where}.`,
-    "flood-source": `Left many handshakes open: ${where}.`,
-    "fan-out": `Reached for much at once: ${where}.`,
-  }[finding.rule] ?? `${where}.`;
+  const did =
+    {
+      "port-scan": `Tried ${where}.`,
+      sweep: `Tried ${where}.`,
+      stealth: `Sent ${odd} to ${where}.`,
+      stray: `Sent segments of no known connection to ${where}.`,
+      "brute-force": `Connected again and again to ${where}.`,
+      forged: `Somebody tries ${where} in the name of ${finding.in_name_of}.`,
+      flood: `Many handshakes are left open: ${where}.`,
+      "flood-source": `Left many handshakes open: ${where}.`,
+      "fan-out": `Reached for much at once: ${where}.`,
+    }[finding.rule] ?? `${where}.`;
   // The window `fast` weighs what it counts: well-known ports more than others.
   const verb = finding.window === "fast" ? "Scored" : "Counted";
   const counted = `${verb} ${whole.format(finding.count)} within ${duration(finding.window_s)}, and ${whole.format(finding.threshold)} are enough.`;
-  const tool = finding.fingerprint ? ` Marks of ${finding.fingerprint}${finding.fingerprint_percent ? ` on ${finding.fingerprint_percent} %` : ""}.` : "";
+  const tool = finding.fingerprint
+    ? ` Marks of ${finding.fingerprint}${finding.fingerprint_percent ? ` on ${finding.fingerprint_percent}\u00a0%` : ""}.`
+    : "";
   return `${did} ${counted}${tool}`;
 }
 
