@@ -3,13 +3,10 @@
 use tcpcap_lab::{Internet, http::Server};
 
 use crate::{
-    browser::Browser,
+    browser::{Browser, key},
     live::{SCANNER, scan},
     sensor::Sensor,
 };
-
-/// As WebDriver numbers them.
-const ENTER: &str = "\u{e007}";
 
 #[test]
 fn an_address_is_opened_by_click_by_search_and_by_its_place_and_left_again() {
@@ -44,12 +41,12 @@ fn an_address_is_opened_by_click_by_search_and_by_its_place_and_left_again() {
     browser.click("#story a[href='#/']");
     browser.until("the overview", "return !overview.hidden && story.hidden");
     browser.run("document.querySelector('#sources-rows a').focus()");
-    browser.press(ENTER);
+    browser.press(key::ENTER);
     browser.shows("#story-title", SCANNER);
 
     browser.click("#address");
     browser.press("2001:db8::7");
-    browser.press(ENTER);
+    browser.press(key::ENTER);
     browser.shows("#story-title", "2001:db8::7");
     browser.shows("#story-now", "It is free");
     browser.shows("#story-seen", "Neither kernel nor detector remembers anything of it.");

@@ -31,6 +31,14 @@ const FLAGS: [&str; 10] = [
     "--hide-scrollbars",
 ];
 
+/// Special keys, by their numbers in the `WebDriver` standard.
+pub mod key {
+    pub const TAB: &str = "\u{e004}";
+    pub const ENTER: &str = "\u{e007}";
+    pub const ESCAPE: &str = "\u{e00c}";
+    pub const HOME: &str = "\u{e011}";
+}
+
 /// Where the page is.
 pub const HOST: &str = "http://127.0.0.1:2112";
 
@@ -141,7 +149,7 @@ impl Browser {
         self.call(found.click());
     }
 
-    /// Types on the keyboard, whatever has the focus. Special keys as WebDriver numbers them.
+    /// Types on the keyboard, whatever has the focus. Special keys are those of [`key`].
     pub fn press(&self, keys: &str) {
         let press = |actions: KeyActions, value| actions.then(KeyAction::Down { value }).then(KeyAction::Up { value });
         let actions = keys.chars().fold(KeyActions::new("keyboard".to_owned()), press);
@@ -175,10 +183,13 @@ impl Browser {
         entries.iter().map(|entry| entry["message"].to_string()).collect()
     }
 
-    /// A picture of the whole page, as PNG in base64.
-    pub fn picture(&self) -> String {
-        let taken = self.devtools("Page.captureScreenshot", &json!({ "format": "png", "captureBeyondViewport": true }));
-        taken["data"].as_str().unwrap().to_owned()
+    /// A picture of the page, from its top on at most so high, as PNG in base64.
+    pub fn picture(&self, highest: u64) -> String {
+        let size = self.run("return [innerWidth, document.documentElement.scrollHeight]");
+        let height = size[1].as_u64().unwrap().min(highest);
+        let clip = json!({ "x": 0, "y": 0, "width": size[0], "height": height, "scale": 1 });
+        let wanted = json!({ "format": "png", "captureBeyondViewport": true, "clip": clip });
+        self.devtools("Page.captureScreenshot", &wanted)["data"].as_str().unwrap().to_owned()
     }
 
     /// Waits for a value that a script returns, none of them null.

@@ -16,6 +16,7 @@ use tcpcap_lab::{
 
 use crate::{
     browser::Browser,
+    looks::stands_out,
     sensor::{SOON, Sensor},
 };
 
@@ -78,6 +79,7 @@ fn a_page_whose_daemon_is_gone_says_so_and_recovers_when_another_comes() {
     browser.shows("#link", "Not connected since ");
     browser.shows("#link", "tcpcap does not answer");
     browser.shows("#blocks-rows", "192.0.2.99");
+    stands_out(&browser, "gone");
     let sensor = sensor.replaced_after_kill(&[]);
     browser.shows("#link", "Live");
     assert_eq!(sensor.ask(&["block", "192.0.2.98"]).0, 0);
@@ -97,10 +99,12 @@ fn what_is_wrong_is_said_in_words_and_only_then_is_it_red() {
     browser.shows("#sources-rows .state", "would be blocked");
     browser.shows("#tile-drops-name", "Would be dropped");
     browser.shows("#drops-name", "Packets would be dropped per second");
+    stands_out(&browser, "observing");
     net.sensor.ip("link set dev card0 down\nlink del dev card0\n").unwrap();
     browser.shows("#health-line", "1 thing is wrong");
     browser.shows("#health-problems", "The interface card0 is gone");
     assert_eq!(browser.run("return health.className"), "health bad");
+    stands_out(&browser, "wrong");
 }
 
 #[test]

@@ -15,6 +15,9 @@ use crate::{
     sensor::{SOON, Sensor},
 };
 
+/// As much of the page as a picture shows, pixels.
+const HIGHEST: u64 = 1800;
+
 /// As much as a picture may take, bytes.
 const LARGEST: u64 = 150_000;
 
@@ -88,7 +91,7 @@ fn pictures() {
 
 /// Saves the page, with as few colours as show it well.
 fn save(browser: &Browser, file: &Path) {
-    fs::write(file, STANDARD.decode(browser.picture()).unwrap()).unwrap();
+    fs::write(file, STANDARD.decode(browser.picture(HIGHEST)).unwrap()).unwrap();
     let mut command = Command::new("pngquant");
     command.args(["--force", "--nofs", "--strip", "--speed=1", "--output"]).arg(file).arg("48").arg(file);
     Process::spawn("pngquant", command).unwrap().succeed(SOON).unwrap();

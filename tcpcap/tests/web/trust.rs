@@ -51,7 +51,11 @@ fn what_others_wrote_is_shown_as_text() {
 #[test]
 fn the_page_is_for_known_hosts_alone_and_carries_a_strict_policy() {
     let net = Internet::build().unwrap();
-    let _sensor = Sensor::start(&net.sensor, &[]);
+    let directory = tempfile::TempDir::new().unwrap();
+    let config = directory.path().join("config.toml");
+    fs::write(&config, "[http]\nhosts = [\"sensor.example\"]\n").unwrap();
+    let _sensor = Sensor::start(&net.sensor, &["--config", config.to_str().unwrap()]);
+    assert_eq!(answer(&net.sensor, "sensor.example:2112", "/").split("\r\n").next(), Some("HTTP/1.1 200 OK"));
     let page = answer(&net.sensor, "127.0.0.1:2112", "/");
     assert!(page.starts_with("HTTP/1.1 200 OK"), "{page}");
     let header = page.split("\r\n\r\n").next().unwrap().to_lowercase();
