@@ -24,9 +24,7 @@ function problems(status) {
         problem.includes(name) ? `${problem[0].toUpperCase()}${problem.slice(1)}.` : `Feed ${name}: ${problem}.`,
       );
   if (status.blocks.owed > 0)
-    wrong.push(
-      `${plural(status.blocks.owed, "block is", "blocks are")} not in force yet: the kernel refused, and it is tried again.`,
-    );
+    wrong.push(`${plural(status.blocks.owed, "block is", "blocks are")} not in force yet, and tried again.`);
   return wrong;
 }
 
@@ -38,6 +36,11 @@ const PARTS = {
 
 const modeOf = ({ name, mode, egress }) =>
   `${name} ${mode}${egress === "unseen" ? ", answers unseen" : `, answers seen by ${egress}`}`;
+
+function feedOf({ name, entries, bad_lines: bad, problem }) {
+  const lines = bad ? `, ${plural(bad, "bad line", "bad lines")}` : "";
+  return `${name}: ${plural(entries, "entry", "entries")}${lines}${problem ? ", with a problem" : ""}`;
+}
 
 const partOf = ({ state, why }) => (why ? `${state}: ${why}` : state);
 
@@ -77,15 +80,7 @@ function showHealth(status) {
     ["Pins", partOf(status.pins)],
     ["History", partOf(status.history)],
     ["Mirror", partOf(status.mirror)],
-    [
-      "Feeds",
-      status.feeds
-        .map(
-          (list) =>
-            `${list.name}: ${plural(list.entries, "entry", "entries")}${list.bad_lines ? `, ${plural(list.bad_lines, "bad line", "bad lines")}` : ""}${list.problem ? ", with a problem" : ""}`,
-        )
-        .join("; ") || "none",
-    ],
+    ["Feeds", status.feeds.map(feedOf).join("; ") || "none"],
     ["Allowed", status.allowed.map(named).sort().join(", ") || "none"],
     [
       "Never blocked",

@@ -47,8 +47,8 @@ async function ask(path) {
 }
 
 /**
- * Gives blocks the moment of their end, and how much they drop a second. Whole seconds come; so that no end jumps, what was
- * told before stays.
+ * Gives blocks the moment of their end, and how much they drop a second. Whole seconds come; so that no end jumps,
+ * what was told before stays.
  */
 function timed(blocks, before = []) {
   const known = new Map(before.map((block) => [block.network, block]));
@@ -102,19 +102,46 @@ function redraw() {
   drawCharts(state.timeline, observing(), Math.floor((Date.now() + state.skew) / 1000));
 }
 
-/** When all blocks are asked for again: with a hundred thousand of them not every few seconds. */
+/** When all blocks are asked for again. Each of them costs the daemon something, so of many it is asked less often. */
 let blocksDue = 0;
 
 async function readBlocks() {
   if (Date.now() < blocksDue) return;
-  const begun = Date.now();
-  state.blocks = timed(await ask("blocks"), state.blocks);
-  const took = Date.now() - begun;
-  blocksDue = took > 200 ? Date.now() + took * 20 : 0;
+  const since = Date.now() - OLD;
+  const blocks = await ask("blocks");
+  const known = new Set(blocks.map(({ network }) => network));
+  const late = state.blocks.filter(({ heard, network }) => heard > since && !known.has(network));
+  state.blocks = [...late, ...timed(blocks, state.blocks)];
+  blocksDue = Date.now() + blocks.length / 2;
+}
+
+/** Adds or takes away a block that was told of, until all are asked for again. */
+function addBlock({ network: name, event, origin, why, scope, until, times, heard }) {
+  if (origin === "feed") return;
+  const network = name.includes("/") ? name : `${name}/${name.includes(":") ? 128 : 32}`;
+  const index = state.blocks.findIndex((block) => block.network === network);
+  if (event === "ended" || event === "lifted") {
+    if (index >= 0) state.blocks.splice(index, 1);
+    return;
+  }
+  const ends = until ? Date.parse(until) - state.skew : Infinity;
+  const old = state.blocks[index] ?? { network, age_s: 0, packets: 0, bytes: 0, rate: 0, read: heard };
+  const left_s = until ? Math.round((ends - heard) / 1000) : null;
+  state.blocks.splice(Math.max(index, 0), index < 0 ? 0 : 1, {
+    ...old,
+    origin,
+    why,
+    scope,
+    times,
+    left_s,
+    ends,
+    heard,
+  });
 }
 
 let reading = null,
   again = false,
+  soon = false,
   everything = true,
   timer = 0;
 
@@ -145,7 +172,7 @@ function refresh(all = false) {
   again = true;
   if (reading || document.hidden) return;
   clearTimeout(timer);
-  again = false;
+  again = soon = false;
   reading = read()
     .then(heard, (trouble) => {
       everything = true;
@@ -163,7 +190,9 @@ function refresh(all = false) {
 /** Reads when what has just happened is in every answer. */
 function refreshSoon() {
   again = true;
-  if (reading) return;
+  // Not later because more happens.
+  if (reading || soon) return;
+  soon = true;
   clearTimeout(timer);
   timer = setTimeout(refresh, OLD);
 }
@@ -205,8 +234,9 @@ function listen() {
     announce(event);
     refreshSoon();
   });
-  on("block", () => {
-    blocksDue = Math.min(blocksDue, Date.now() + 2000);
+  on("block", (event) => {
+    addBlock(event);
+    if (state.status) showBlocks(state);
     refreshSoon();
   });
   on("command", refreshSoon);

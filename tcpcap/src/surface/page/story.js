@@ -11,6 +11,7 @@ function nowTold(story) {
   else told.push(p("It is free: nothing of it is dropped."));
   for (const block of blocks) {
     const what = block.scope === "syn" ? "New connections of" : "All packets of";
+    const counted = state === "blocked" ? "dropped" : "counted";
     const verb = state === "blocked" ? "are dropped" : "would be dropped";
     const text = h(
       "p",
@@ -21,7 +22,7 @@ function nowTold(story) {
         { "data-ends": block.ends },
         leftText(block.ends === Infinity ? Infinity : (block.ends - Date.now()) / 1000),
       ),
-      `. ${plural(block.packets, "packet", "packets")} (${bytes(block.bytes)}) ${state === "blocked" ? "dropped" : "counted"} so far.`,
+      `. ${plural(block.packets, "packet", "packets")} (${bytes(block.bytes)}) ${counted} so far.`,
     );
     told.push(text);
   }
@@ -39,13 +40,10 @@ function seenTold({ seen, source }) {
     ),
   );
   if (seen.some_ports.length) {
+    const ports = some(seen.some_ports, 16, seen.ports > seen.some_ports.length);
     const hosts =
       seen.hosts === 1 ? `${seen.some_hosts[0] ?? "one address"}` : `${plural(seen.hosts, "address", "addresses")}`;
-    told.push(
-      p(
-        `Tried ${plural(seen.ports, "port", "ports")} on ${hosts}: ${some(seen.some_ports, 16, seen.ports > seen.some_ports.length)}.`,
-      ),
-    );
+    told.push(p(`Tried ${plural(seen.ports, "port", "ports")} on ${hosts}: ${ports}.`));
   }
   const odd = [
     [seen.probes, "probe that no honest stack sends", "probes that no honest stack sends"],
@@ -59,9 +57,7 @@ function seenTold({ seen, source }) {
   if (STANDINGS[seen.standing]) told.push(p(STANDINGS[seen.standing]));
   if (seen.events_withheld > 0)
     told.push(
-      p(
-        `${plural(seen.events_withheld, "event was", "events were")} not told one by one, because there were too many; the counts hold them.`,
-      ),
+      p(`${plural(seen.events_withheld, "event was", "events were")} not told one by one; the counts hold them.`),
     );
   if (source.includes(":") && named(source) !== source) told.push(p(`All of ${source} is counted as one source.`));
   return told;
@@ -72,11 +68,8 @@ function nextTold({ next, now }) {
   const told = [];
   const { times, ends_s: ends, repeat_s: repeat, forgotten_s: forgotten } = next;
   if (ends !== null) {
-    told.push(
-      p(
-        `${now.state === "observed" ? "The block would be over" : "Its packets pass again"} in ${duration(ends)}, unless it goes on scanning.`,
-      ),
-    );
+    const over = now.state === "observed" ? "The block would be over" : "Its packets pass again";
+    told.push(p(`${over} in ${duration(ends)}, unless it goes on scanning.`));
   }
   for (const block of now.blocks) {
     if (block.origin === "feed") told.push(p(`It is blocked for as long as the feed ${block.why} names it.`));

@@ -41,7 +41,7 @@ function bytes(n) {
   const units = ["B", "kB", "MB", "GB", "TB", "PB"];
   let unit = 0;
   while (n >= 999.5 && unit < units.length - 1) [n, unit] = [n / 1000, unit + 1];
-  return `${unit === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)} ${units[unit]}`;
+  return `${unit === 0 || n >= 100 ? Math.round(n) : n.toFixed(1)}\u00a0${units[unit]}`;
 }
 
 /** A moment: the time of day, and the day if it was not today. */
@@ -112,10 +112,10 @@ function evidence(finding) {
     }[finding.rule] ?? `${where}.`;
   // The window `fast` weighs what it counts: well-known ports more than others.
   const verb = finding.window === "fast" ? "Scored" : "Counted";
-  const counted = `${verb} ${whole.format(finding.count)} within ${duration(finding.window_s)}, and ${whole.format(finding.threshold)} are enough.`;
-  const tool = finding.fingerprint
-    ? ` Marks of ${finding.fingerprint}${finding.fingerprint_percent ? ` on ${finding.fingerprint_percent}\u00a0%` : ""}.`
-    : "";
+  const enough = whole.format(finding.threshold);
+  const counted = `${verb} ${whole.format(finding.count)} within ${duration(finding.window_s)}, and ${enough} are enough.`;
+  const share = finding.fingerprint_percent ? ` on ${finding.fingerprint_percent}\u00a0%` : "";
+  const tool = finding.fingerprint ? ` Marks of ${finding.fingerprint}${share}.` : "";
   return `${did} ${counted}${tool}`;
 }
 
