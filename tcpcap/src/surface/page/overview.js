@@ -205,10 +205,8 @@ function showFindings({ findings }) {
 
 const STATES = { free: "free", blocked: "blocked", observed: "would be blocked", protected: "never blocked" };
 
-function showSources({ sources, blocks }) {
-  // Of who is blocked only packets are counted.
-  const drops = new Map(blocks.map(({ network, rate }) => [network, rate]));
-  const speed = ({ source, per_second: attempts }) => attempts + (drops.get(source) ?? 0);
+function showSources({ sources }) {
+  const speed = ({ per_second: attempts, dropping }) => attempts + dropping;
   const shown = [...sources].sort((a, b) => speed(b) - speed(a) || b.attempts - a.attempts).slice(0, MOST_SOURCES);
   keep(
     $("sources-rows"),
@@ -233,13 +231,13 @@ function showSources({ sources, blocks }) {
       const [, state, now, attempts, completed, ports, marks, seen] = element.children;
       state.firstChild.className = `chip ${source.state}`;
       say(state.firstChild, STATES[source.state] ?? source.state);
-      const dropped = drops.get(source.source) ?? 0;
-      say(now, dropped >= 0.1 ? `${rate(dropped)} dropped` : rate(source.per_second));
+      say(now, source.dropping >= 0.1 ? `${rate(source.dropping)} ${dropWord()}` : rate(source.per_second));
       say(attempts, count(source.attempts));
       say(completed, count(source.completions));
       say(ports, count(source.ports));
-      say(marks, [source.rule && title(source.rule), source.fingerprint].filter(Boolean).join(", ") || "–");
-      say(seen, dropped >= 0.1 ? ago(0) : ago(source.last_seen_s));
+      const why = source.why ?? source.rule;
+      say(marks, [why && title(why), source.fingerprint].filter(Boolean).join(", ") || "–");
+      say(seen, ago(source.last_seen_s));
     },
   );
   hide($("sources-table"), shown.length === 0);

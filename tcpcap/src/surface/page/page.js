@@ -47,8 +47,7 @@ async function ask(path) {
 }
 
 /**
- * Gives blocks the moment of their end, and how much they drop a second. Whole seconds come; so that no end jumps,
- * what was told before stays.
+ * Gives blocks the moment of their end. Whole seconds come; so that none jumps, what was told before stays.
  */
 function timed(blocks, before = []) {
   const known = new Map(before.map((block) => [block.network, block]));
@@ -57,11 +56,22 @@ function timed(blocks, before = []) {
     const ends = block.left_s === null ? Infinity : now + block.left_s * 1000;
     const old = known.get(block.network);
     block.ends = Math.abs(old?.ends - ends) < 2000 ? old.ends : ends;
-    const fresh = old ? Math.max(0, block.packets - old.packets) / Math.max(1, (now - old.read) / 1000) : 0;
-    block.rate = fresh === 0 ? 0 : (old.rate || fresh) * 0.5 + fresh * 0.5;
-    block.read = now;
   }
   return blocks;
+}
+
+/** Gives sources how many of their packets are dropped a second. */
+function paced(sources, before) {
+  const known = new Map(before.map((source) => [source.source, source]));
+  const now = Date.now();
+  for (const source of sources) {
+    const old = known.get(source.source);
+    const more = old ? Math.max(0, source.dropped_packets - old.dropped_packets) : 0;
+    const rate = more / Math.max(1, (now - old?.read) / 1000) || 0;
+    source.dropping = more === 0 ? 0 : ((old.dropping || rate) + rate) / 2;
+    source.read = now;
+  }
+  return sources;
 }
 
 function showLink() {
@@ -125,7 +135,7 @@ function addBlock({ network: name, event, origin, why, scope, until, times, hear
     return;
   }
   const ends = until ? Date.parse(until) - state.skew : Infinity;
-  const old = state.blocks[index] ?? { network, age_s: 0, packets: 0, bytes: 0, rate: 0, read: heard };
+  const old = state.blocks[index] ?? { network, age_s: 0, packets: 0, bytes: 0 };
   const left_s = until ? Math.round((ends - heard) / 1000) : null;
   state.blocks.splice(Math.max(index, 0), index < 0 ? 0 : 1, {
     ...old,
@@ -163,7 +173,7 @@ async function read() {
     pulses.forEach(addPulse);
   }
   const [status, sources] = await Promise.all([ask("status"), ask("sources"), readBlocks()]);
-  Object.assign(state, { status, sources });
+  Object.assign(state, { status, sources: paced(sources, state.sources) });
 }
 
 /** Reads now, or once what is being read has come; and then again and again. */
