@@ -12,7 +12,7 @@ use crate::stage::{Place, command, doctor, doctor_by, said};
 const IFACE: [&str; 2] = ["--iface", CARD];
 
 /// In a mount namespace of its own, behind what the script mounts.
-fn mounted<'a>(script: &'a str) -> [&'a str; 6] {
+fn mounted(script: &str) -> [&str; 6] {
     ["unshare", "--mount", "sh", "-c", script, "sh"]
 }
 
