@@ -32,6 +32,10 @@ const OLDEST: Duration = Duration::from_secs(10);
 /// What room is given out in, bytes.
 const PIECE: usize = 1024;
 
+/// Of the daemon's time a question that many ask takes one part in so many: a hundred thousand blocks take it some tens of
+/// milliseconds to list, and scanners use such times.
+const ONE_IN: u32 = 20;
+
 /// How much may be asked for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -169,12 +173,19 @@ impl AsRef<[u8]> for Shared {
 struct Again {
     /// When the daemon was last asked.
     asked: Instant,
+    /// How long it took then.
+    took: Duration,
     /// When it gave this answer.
     given: Instant,
     answer: Arc<Held>,
 }
 
 impl Again {
+    /// Whether the daemon need not be asked again. What takes it long is asked for less often.
+    fn is_fresh(&self, fresh: Duration) -> bool {
+        !fresh.is_zero() && self.asked.elapsed() < fresh.max(self.took * ONE_IN).min(OLDEST)
+    }
+
     fn give(&self) -> Result<Bytes, Problem> {
         match self.given.elapsed() < OLDEST {
             true => Ok(Bytes::from_owner(Shared(Arc::clone(&self.answer)))),
@@ -294,15 +305,16 @@ impl Door {
 
     /// The encoded answer to a question that many ask, no older than is fresh. While one asks, the others wait for it.
     pub(super) async fn shared(&self, peer: Peer, what: Kept) -> Result<Bytes, Problem> {
-        let fresh = self.0.patience.fresh;
         let slot = &self.0.kept[what as usize];
         let mut kept = timeout(self.0.patience.answer, slot.lock()).await.map_err(|_| Problem::busy())?;
         if let Some(again) = &*kept
-            && again.asked.elapsed() < fresh
+            && again.is_fresh(self.0.patience.fresh)
         {
             return again.give();
         }
+        let began = Instant::now();
         let reply = self.ask(peer, what.command()).await?;
+        let took = began.elapsed();
         let text = encode(&reply).map_err(|e| Problem::unwritable(&e))?;
         let place = self.room_for(&text).or_else(|| {
             // The one that it replaces may be what takes the room, and nobody reads that any more.
@@ -312,11 +324,11 @@ impl Door {
         let now = Instant::now();
         match (place, &mut *kept) {
             (Some(place), kept) => {
-                let again = Again { asked: now, given: now, answer: Arc::new(Held::new(text, place)) };
+                let again = Again { asked: now, took, given: now, answer: Arc::new(Held::new(text, place)) };
                 kept.insert(again).give()
             }
             (None, Some(again)) => {
-                again.asked = now;
+                (again.asked, again.took) = (now, took);
                 again.give()
             }
             (None, None) => Err(Problem::full()),
@@ -361,9 +373,25 @@ mod tests {
     fn an_answer_that_nothing_can_replace_is_used_again_for_a_while_and_then_no_more() {
         let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
         let answer = Arc::new(Held::new(b"[]".to_vec(), place));
-        let given = |given| Again { asked: Instant::now(), given, answer: Arc::clone(&answer) }.give();
+        let given =
+            |given| Again { asked: Instant::now(), took: Duration::ZERO, given, answer: Arc::clone(&answer) }.give();
         assert_eq!(given(Instant::now()).unwrap(), "[]");
         let Problem(status, _) = given(Instant::now().checked_sub(OLDEST).unwrap()).unwrap_err();
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+    }
+
+    #[test]
+    fn what_takes_the_daemon_long_is_asked_for_less_often_and_at_the_socket_always() {
+        let place = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let answer = Arc::new(Held::new(b"[]".to_vec(), place));
+        let is_fresh = |took, age, fresh| {
+            let asked = Instant::now().checked_sub(Duration::from_millis(age)).unwrap();
+            let took = Duration::from_millis(took);
+            Again { asked, took, given: asked, answer: Arc::clone(&answer) }.is_fresh(Duration::from_millis(fresh))
+        };
+        assert!(is_fresh(1, 100, 500) && !is_fresh(1, 600, 500));
+        assert!(is_fresh(100, 1_500, 500) && !is_fresh(100, 2_100, 500));
+        assert!(!is_fresh(5_000, 11_000, 500), "ten seconds are old, whatever it takes");
+        assert!(!is_fresh(100, 0, 0));
     }
 }
