@@ -44,26 +44,35 @@ pub struct EventsArgs {
 /// No daemon to be reached, or it stops.
 pub fn run(args: &EventsArgs) -> Result<(), Failure> {
     let format = args.show.output;
-    if format == ShowFormat::Text {
-        print::line(&happened::header(Screen::here()))?;
-    }
+    let header = || match format {
+        ShowFormat::Text => print::line(&happened::header(Screen::here())),
+        ShowFormat::Json => Ok(()),
+    };
     if !args.follow {
         let wanted = Wanted { question: Question { limit: LATEST, ..Question::default() }, kinds: &[], limit: LATEST };
         let rows = wanted.of_either(&args.show, &args.state)?;
+        header()?;
         return rows.into_iter().try_for_each(|row| {
             let happened = Happened { time: row.time, what: Told::Kept(row.what) };
             show(&happened, format).map(|_| ())
         });
     }
-    if io::stdout().is_terminal() {
-        eprintln!("what happens from now on; Ctrl-C ends it");
-    }
-    args.show.socket.client()?.follow(args.connections, |happened| match happened.what {
-        // A second is over: time to see whether anybody still reads.
-        Told::Passing(Passing::Pulse(_)) => {
-            Ok(if print::is_read() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+    let mut began = false;
+    args.show.socket.client()?.follow(args.connections, |happened| {
+        // Not before there is somebody to listen to; the first is heard of within a second.
+        if !std::mem::replace(&mut began, true) {
+            if io::stdout().is_terminal() {
+                eprintln!("what happens from now on; Ctrl-C ends it");
+            }
+            header()?;
         }
-        _ => show(&happened, format),
+        match happened.what {
+            // A second is over: time to see whether anybody still reads.
+            Told::Passing(Passing::Pulse(_)) => {
+                Ok(if print::is_read() { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+            }
+            _ => show(&happened, format),
+        }
     })
 }
 

@@ -66,8 +66,10 @@ fn did(seen: Option<&SourceShown>, moment: &Moment) -> Vec<String> {
     let mut out = vec![counted + "."];
     if seen.ports > 0 || seen.hosts > 0 {
         let (ports, hosts) = (list(&ranges(&seen.some_ports), Some(seen.ports)), named(&seen.some_hosts));
+        // A finding is enough: from then on no more is counted.
+        let when = if seen.rule.is_some() { "Until the latest finding" } else { "Of late" };
         out.push(format!(
-            "Of late it tried {}{} on {}{}.",
+            "{when} it tried {}{} on {}{}.",
             number(seen.ports as u64, "port", "ports"),
             in_brackets(&ports),
             number(seen.hosts as u64, "own address", "own addresses"),

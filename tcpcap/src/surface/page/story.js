@@ -43,7 +43,9 @@ function seenTold({ seen, source }) {
     const ports = some(seen.some_ports, 16, seen.ports > seen.some_ports.length);
     const hosts =
       seen.hosts === 1 ? `${seen.some_hosts[0] ?? "one address"}` : `${plural(seen.hosts, "address", "addresses")}`;
-    told.push(p(`Tried ${plural(seen.ports, "port", "ports")} on ${hosts}: ${ports}.`));
+    // A finding is enough: from then on no more is counted.
+    const tried = seen.rule ? "Until the latest finding it tried" : "Tried";
+    told.push(p(`${tried} ${plural(seen.ports, "port", "ports")} on ${hosts}: ${ports}.`));
   }
   const odd = [
     [seen.probes, "probe that no honest stack sends", "probes that no honest stack sends"],
