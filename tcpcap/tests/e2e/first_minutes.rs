@@ -170,10 +170,11 @@ fn when_the_daemon_is_gone_it_is_said_what_goes_on_without_it() {
             "mode         enforce, scope all\n",
             &format!("interfaces   {CARD}  native\n"),
             "blocks       1 automatic, 1 by operators, 0 by lists\n",
-            "error: tcpcap is not running (nobody listens on ",
-            "help: start it with `tcpcap run` or `systemctl start tcpcap`",
         ],
     );
+    // On standard error, so before or after that.
+    let error = "error: tcpcap is not running (nobody listens on ";
+    says(&said, &[error, "help: start it with `tcpcap run` or `systemctl start tcpcap`"]);
     let list = done(&sensor, &["list"]);
     for words in [
         "warning: tcpcap is not running (nobody listens on ",
