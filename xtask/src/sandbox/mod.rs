@@ -23,9 +23,11 @@ use narrate::{Narrator, Tone};
 use sensor::{Scanner, Sensor};
 use stage::Stage;
 
-const TRY_NEXT: [(&str, &str); 3] = [
+const TRY_NEXT: [(&str, &str); 5] = [
     ("cargo xtask run --iface eth0 -- --observe", "a card of yours: see, drop nothing"),
     ("cargo xtask run --iface eth0", "a card of yours: drop scanners"),
+    ("sudo target/release/tcpcap doctor", "what this machine allows"),
+    ("sudo target/release/tcpcap top", "who is knocking, while it runs"),
     ("curl http://127.0.0.1:2112/metrics", "its counters, while it runs"),
 ];
 
@@ -81,6 +83,8 @@ impl Play<'_> {
             let outcome = act::scan(number, scanner, &stage, &mut sensor, voice)?;
             checks.push(judge::scan(scanner, &outcome, sensor.observing));
         }
+        voice.say("Why it was blocked, until when, and what comes next, tcpcap tells at any time:");
+        sensor.explain(&scanners[0])?;
         if !self.quick && !sensor.observing {
             let rows = leak::measure(&stage, &mut sensor, self.threshold(), voice)?;
             checks.push(judge::leaks(&rows));

@@ -2,7 +2,7 @@
 
 use std::{
     net::IpAddr,
-    path::Path,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
@@ -16,15 +16,19 @@ use super::{log::Filter, narrate::Narrator};
 /// How long tcpcap may take to start, to act, or to stop.
 const SOON: Duration = Duration::from_secs(15);
 
+/// Its control socket, beside its history.
+const SOCKET: &str = "socket";
+
 /// The running sensor.
 pub(super) struct Sensor {
     process: Process,
+    tcpcap: PathBuf,
     namespace: Namespace,
     filter: Arc<Mutex<Filter>>,
     voice: Narrator,
     /// It drops nothing, so it says.
     pub(super) observing: bool,
-    _state: tempfile::TempDir,
+    state: tempfile::TempDir,
 }
 
 /// What tcpcap did about a scanner, in its own words.
@@ -56,7 +60,7 @@ impl Sensor {
         command.args(["run", "--iface", CARD]).args(args);
         // Nothing of the show stays, neither in the kernel nor on disk.
         let state = tempfile::tempdir().context("there is no place for what tcpcap remembers")?;
-        command.arg("--detach").arg("--state").arg(state.path()).arg("--socket").arg(state.path().join("socket"));
+        command.arg("--detach").arg("--state").arg(state.path()).arg("--socket").arg(state.path().join(SOCKET));
         // Meant for a tcpcap on this machine's own cards.
         for name in ["INTERFACE_NAME", "PUBLIC_IP", "RUST_LOG"] {
             command.env_remove(name);
@@ -77,7 +81,8 @@ impl Sensor {
         let ready =
             process.wait_for_line(SOON, |line| line.contains("tcpcap ready")).context("tcpcap did not start")?;
         let observing = ready.contains("observing only");
-        Ok(Self { process, namespace: net.sensor.clone(), filter, voice, observing, _state: state })
+        let (tcpcap, namespace) = (tcpcap.to_owned(), net.sensor.clone());
+        Ok(Self { process, tcpcap, namespace, filter, voice, observing, state })
     }
 
     /// A point in the log, for [`Sensor::decision`].
@@ -94,6 +99,20 @@ impl Sensor {
             // Its log has been seen already.
             Err(_) => anyhow::bail!("tcpcap did not detect the scan from {}", scanner.address),
         }
+    }
+
+    /// Asks it for the story of a scanner, and shows what it tells.
+    pub(super) fn explain(&self, scanner: &Scanner) -> anyhow::Result<()> {
+        let address = scanner.address.to_string();
+        self.voice.command("sensor", &format!("tcpcap explain {address}"));
+        let mut command = self.namespace.command(&self.tcpcap);
+        command.args(["explain", &address, "--socket"]).arg(self.state.path().join(SOCKET));
+        let mut explain = Process::spawn("tcpcap explain", command)?;
+        let status = explain.wait(SOON)?;
+        let told = explain.output();
+        anyhow::ensure!(status.success() && told.contains("How it came to that"), "tcpcap does not explain: {told}");
+        self.voice.show(&told.lines().map(str::to_owned).collect::<Vec<_>>());
+        Ok(())
     }
 
     /// Its counters, as of its last look at the kernel's.
