@@ -1,10 +1,13 @@
-//! Between the kernel program's records and the core's words.
+//! Between the kernel program's records, the core's words, and what is shown.
 
 use ipnet::IpNet;
 use tcpcap_common::record::{self, Block, kind, scope};
 use tcpcap_core::{Marks, Rule, Scope, Sighting, SightingKind, Source, Syn, Time, Verdict};
 
-use crate::block::{self, Why};
+use crate::{
+    block::{self, Why},
+    control::{BlockShown, SourceShown},
+};
 
 /// What an event of the ring tells.
 pub fn sighting(event: &record::Event) -> Sighting {
@@ -82,6 +85,39 @@ pub fn block_of(network: IpNet, entry: &Block) -> Option<block::Block> {
         times: entry.times,
         unverified: entry.flags & record::block::UNVERIFIED != 0,
     })
+}
+
+/// A block as it is shown, with what its entry has counted.
+pub fn block_shown(block: &block::Block, why: String, counted: &Block, now: Time) -> BlockShown {
+    BlockShown {
+        network: block.network,
+        origin: block.why.origin().to_owned(),
+        why,
+        scope: block.scope.name().to_owned(),
+        age_s: now.since(block.since).as_secs(),
+        left_s: block.until.map(|until| until.since(now).as_secs()),
+        times: block.times,
+        packets: counted.packets,
+        bytes: counted.bytes,
+    }
+}
+
+/// A source as it is shown: what the kernel counts, and nothing that others know.
+pub fn source_shown(source: Source, record: &record::Source, now: Time) -> SourceShown {
+    let ago = |at: u64| now.since(Time::from_nanos(at)).as_secs();
+    SourceShown {
+        source: source.network(),
+        attempts: record.attempts,
+        retransmissions: record.retransmissions,
+        completions: record.completions,
+        refusals: record.refusals,
+        probes: record.probes,
+        strays: record.strays,
+        events_withheld: record.events_withheld,
+        first_seen_s: (record.first_seen > 0).then(|| ago(record.first_seen)),
+        last_seen_s: ago(record.last_seen),
+        ..SourceShown::default()
+    }
 }
 
 /// The code of who wants a block.

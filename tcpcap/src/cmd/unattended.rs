@@ -132,18 +132,9 @@ fn block(network: IpNet, entry: &record::Block, now: Time) -> Option<BlockShown>
     if block.until.is_some_and(|until| until <= now) {
         return None;
     }
-    Some(BlockShown {
-        network,
-        origin: block.why.origin().to_owned(),
-        // Words of operators and names of feeds are not in the kernel.
-        why: if let Why::Rule(rule) = block.why { rule.name().to_owned() } else { String::new() },
-        scope: block.scope.name().to_owned(),
-        age_s: now.since(block.since).as_secs(),
-        left_s: block.until.map(|until| until.since(now).as_secs()),
-        times: block.times,
-        packets: entry.packets,
-        bytes: entry.bytes,
-    })
+    // Words of operators and names of feeds are not in the kernel.
+    let why = if let Why::Rule(rule) = block.why { rule.name().to_owned() } else { String::new() };
+    Some(translate::block_shown(&block, why, entry, now))
 }
 
 /// What the programs are attached to.
@@ -212,7 +203,10 @@ pub(super) fn story(left: Option<&Left>, history: &Path, address: IpAddr) -> Sto
         address,
         source,
         time: clock::shown(SystemTime::now()),
-        seen: seen.map(|(source, record)| shown(source, &record, state, now)),
+        seen: seen.map(|(source, record)| SourceShown {
+            state: state.to_owned(),
+            ..translate::source_shown(source, &record, now)
+        }),
         now: Now {
             state: state.to_owned(),
             protected: allowed.then(|| format!("{address} is among those that must never be blocked")),
@@ -221,23 +215,5 @@ pub(super) fn story(left: Option<&Left>, history: &Path, address: IpAddr) -> Sto
         next,
         past,
         past_missing,
-    }
-}
-
-fn shown(source: Source, record: &record::Source, state: &str, now: Time) -> SourceShown {
-    let ago = |at: u64| now.since(Time::from_nanos(at)).as_secs();
-    SourceShown {
-        source: source.network(),
-        state: state.to_owned(),
-        attempts: record.attempts,
-        retransmissions: record.retransmissions,
-        completions: record.completions,
-        refusals: record.refusals,
-        probes: record.probes,
-        strays: record.strays,
-        events_withheld: record.events_withheld,
-        first_seen_s: (record.first_seen > 0).then(|| ago(record.first_seen)),
-        last_seen_s: ago(record.last_seen),
-        ..SourceShown::default()
     }
 }

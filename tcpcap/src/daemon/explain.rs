@@ -18,7 +18,7 @@ use crate::{
     },
     enforce::Place,
     history::{FoundRow, What, clock},
-    host,
+    host, translate,
 };
 
 impl Daemon {
@@ -45,37 +45,26 @@ impl Daemon {
 
     fn source_shown(&self, source: Source, seen: Option<Seen>, found: Option<&FoundRow>) -> Option<SourceShown> {
         let known = self.engine.known(source);
-        let record = match (&seen, &known) {
+        let mut record = match (&seen, &known) {
             (None, None) => return None,
             (Some(seen), _) => seen.record,
             (None, Some(known)) => remembered(known),
         };
         let now = host::now();
-        let ago = |at: u64| now.since(Time::from_nanos(at)).as_secs();
         let entry = self.entry(source);
         let block = entry.as_ref().map(|entry| &entry.block);
         let shown = entry.as_ref().and_then(|entry| self.block_shown(entry.place));
-        let last_seen = record.last_seen.max(block.map_or(0, |block| block.last_drop));
+        record.last_seen = record.last_seen.max(block.map_or(0, |block| block.last_drop));
         let count = |known: usize, named: Option<usize>| known.max(named.unwrap_or(0));
         let known = known.as_ref();
         // A finding begins the detector's evidence anew; until then it is the evidence.
         let sample = found.filter(|f| known.is_none_or(|known| known.ports < f.ports.len()));
         Some(SourceShown {
-            source: source.network(),
             state: self.state(source, entry.as_ref()).to_owned(),
             left_s: shown.as_ref().and_then(|shown| shown.left_s),
             why: shown.map(|shown| shown.because()),
             dropped_packets: block.map_or(0, |block| block.packets),
             per_second: (seen.map_or(0.0, |seen| seen.per_second) * 10.0).round() / 10.0,
-            attempts: record.attempts,
-            retransmissions: record.retransmissions,
-            completions: record.completions,
-            refusals: record.refusals,
-            probes: record.probes,
-            strays: record.strays,
-            events_withheld: record.events_withheld,
-            first_seen_s: (record.first_seen > 0).then(|| ago(record.first_seen)),
-            last_seen_s: ago(last_seen),
             ports: count(known.map_or(0, |k| k.ports), found.map(|f| f.ports.len())),
             hosts: count(known.map_or(0, |k| k.hosts), found.map(|f| f.targets.len())),
             some_ports: match (sample, known) {
@@ -91,6 +80,7 @@ impl Daemon {
                 .and_then(|k| k.fingerprint.map(|f| f.tool.name().to_owned()))
                 .or_else(|| found.and_then(|f| f.fingerprint.clone())),
             rule: found.map(|f| f.rule.clone()),
+            ..translate::source_shown(source, &record, now)
         })
     }
 

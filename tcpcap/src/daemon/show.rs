@@ -74,18 +74,7 @@ impl Daemon {
             _ => self.enforcer.wanted().plan().get(&block.network).map(words).unwrap_or_default(),
         };
         let counted = self.enforcer.counted(place).unwrap_or_default();
-        let now = host::now();
-        Some(BlockShown {
-            network: block.network,
-            origin: block.why.origin().to_owned(),
-            why,
-            scope: block.scope.name().to_owned(),
-            age_s: now.since(block.since).as_secs(),
-            left_s: block.until.map(|until| until.since(now).as_secs()),
-            times: block.times,
-            packets: counted.packets,
-            bytes: counted.bytes,
-        })
+        Some(translate::block_shown(&block, why, &counted, host::now()))
     }
 
     /// What stays in force when this process ends, for the log's last line.
