@@ -261,7 +261,7 @@ fn answers_at_length(request: Request) {
 #[test]
 fn slow_readers_hold_no_more_answers_than_there_is_room_for_and_others_share_them() {
     // Room for two, each of some 6 MB; and what somebody got is too old for the next.
-    let patience = Patience { fresh: Duration::from_nanos(1), room: 15 << 20, ..Patience::HTTP };
+    let patience = Patience { fresh: Duration::from_nanos(1), one_in: 0, room: 15 << 20, ..Patience::HTTP };
     let port = Port::that(answers_at_length, patience);
     let read_a_little = |_| {
         let mut reader = port.begin("GET", "/api/v1/blocks", "localhost");

@@ -32,10 +32,6 @@ const OLDEST: Duration = Duration::from_secs(10);
 /// What room is given out in, bytes.
 const PIECE: usize = 1024;
 
-/// Of the daemon's time a question that many ask takes one part in so many: a hundred thousand blocks take it some tens of
-/// milliseconds to list, and scanners use such times.
-const ONE_IN: u32 = 20;
-
 /// How much may be asked for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -45,6 +41,9 @@ pub struct Patience {
     pub answer: Duration,
     /// How old an answer may be that somebody else got: however many ask, the daemon is asked once in this time.
     pub fresh: Duration,
+    /// Of the daemon's time a question that many ask takes one part in so many, at most: a hundred thousand blocks take it
+    /// some tens of milliseconds to list, and scanners use such times.
+    pub one_in: u32,
     /// Streams at once.
     pub streams: usize,
     /// Bytes of answers that may be held at once: by readers that take them slowly, and to be used again. One that is
@@ -64,6 +63,7 @@ impl Patience {
         body: Duration::from_secs(5),
         answer: Duration::from_secs(5),
         fresh: Duration::ZERO,
+        one_in: 0,
         streams: 16,
         room: 64 << 20,
         questions: 500,
@@ -74,6 +74,7 @@ impl Patience {
     /// Of the HTTP port: hundreds may look at once, and none of them delays a block.
     pub const HTTP: Self = Self {
         fresh: Duration::from_millis(500),
+        one_in: 20,
         streams: 64,
         questions: 100,
         stories: 20,
@@ -182,8 +183,8 @@ struct Again {
 
 impl Again {
     /// Whether the daemon need not be asked again. What takes it long is asked for less often.
-    fn is_fresh(&self, fresh: Duration) -> bool {
-        !fresh.is_zero() && self.asked.elapsed() < fresh.max(self.took * ONE_IN).min(OLDEST)
+    fn is_fresh(&self, Patience { fresh, one_in, .. }: Patience) -> bool {
+        !fresh.is_zero() && self.asked.elapsed() < fresh.max(self.took * one_in).min(OLDEST)
     }
 
     fn give(&self) -> Result<Bytes, Problem> {
@@ -308,7 +309,7 @@ impl Door {
         let slot = &self.0.kept[what as usize];
         let mut kept = timeout(self.0.patience.answer, slot.lock()).await.map_err(|_| Problem::busy())?;
         if let Some(again) = &*kept
-            && again.is_fresh(self.0.patience.fresh)
+            && again.is_fresh(self.0.patience)
         {
             return again.give();
         }
@@ -387,7 +388,8 @@ mod tests {
         let is_fresh = |took, age, fresh| {
             let asked = Instant::now().checked_sub(Duration::from_millis(age)).unwrap();
             let took = Duration::from_millis(took);
-            Again { asked, took, given: asked, answer: Arc::clone(&answer) }.is_fresh(Duration::from_millis(fresh))
+            let patience = Patience { fresh: Duration::from_millis(fresh), ..Patience::HTTP };
+            Again { asked, took, given: asked, answer: Arc::clone(&answer) }.is_fresh(patience)
         };
         assert!(is_fresh(1, 100, 500) && !is_fresh(1, 600, 500));
         assert!(is_fresh(100, 1_500, 500) && !is_fresh(100, 2_100, 500));
