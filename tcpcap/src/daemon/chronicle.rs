@@ -6,7 +6,6 @@ use ipnet::IpNet;
 use tcpcap_common::record;
 use tcpcap_core::{Outcome, Time, Verdict, decide};
 
-use super::explain::wall;
 use crate::{
     block::{Block, Why},
     control::{
@@ -14,8 +13,8 @@ use crate::{
         stream::{Happened, Hub, Told},
     },
     history::{
-        AllowedEntry, Change, Command, Drops, Entry, FoundRow, History, HostClock, Limits, Repeater, Restored, What,
-        Who, history_in,
+        AllowedEntry, Change, Command, Drops, Entry, History, HostClock, Limits, Repeater, Restored, What, Who,
+        history_in,
     },
     host,
     surface::{metrics::Enforcement, tell},
@@ -50,10 +49,7 @@ impl Chronicle {
     }
 
     fn record(&self, entry: Entry) {
-        self.hub.try_tell(|| {
-            let (time, what) = What::of(&entry, &HostClock)?;
-            Some(Happened { time, what: Told::Kept(what) })
-        });
+        self.hub.try_tell(|| happened(&entry));
         self.keep(entry);
     }
 
@@ -69,14 +65,15 @@ impl Chronicle {
     }
 
     fn found(&mut self, verdict: Verdict) {
-        let what = Told::Kept(What::Finding(FoundRow::of(&verdict)));
-        let happened = Arc::new(Happened { time: wall(verdict.finding.time), what });
-        if self.findings.len() == FINDINGS {
-            self.findings.pop_back();
+        let entry = Entry::Verdict(verdict);
+        if let Some(happened) = happened(&entry).map(Arc::new) {
+            if self.findings.len() == FINDINGS {
+                self.findings.pop_back();
+            }
+            self.findings.push_front(Arc::clone(&happened));
+            self.hub.pass_on(happened);
         }
-        self.findings.push_front(Arc::clone(&happened));
-        self.hub.pass_on(happened);
-        self.keep(Entry::Verdict(verdict));
+        self.keep(entry);
     }
 
     /// A rule fired.
@@ -200,6 +197,12 @@ impl Chronicle {
         };
         enforcement.set_history(&history.stats());
     }
+}
+
+/// An entry as listeners hear of it.
+fn happened(entry: &Entry) -> Option<Happened> {
+    let (time, what) = What::of(entry, &HostClock)?;
+    Some(Happened { time, what: Told::Kept(what) })
 }
 
 fn drops(entry: &record::Block) -> Drops {

@@ -1,11 +1,6 @@
 //! What the daemon knows of sources, for people.
 
-use std::{
-    collections::HashMap,
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, SystemTime},
-};
+use std::{collections::HashMap, net::IpAddr, sync::Arc, time::SystemTime};
 
 use tcpcap_common::{Addr, record};
 use tcpcap_core::{Source, Time, detect::Known};
@@ -53,7 +48,7 @@ impl Daemon {
         let now = host::now();
         let entry = self.entry(source);
         let block = entry.as_ref().map(|entry| &entry.block);
-        let shown = entry.as_ref().and_then(|entry| self.block_shown(entry.place));
+        let shown = entry.as_ref().and_then(|entry| self.block_shown_with(entry.place, &entry.block));
         record.last_seen = record.last_seen.max(block.map_or(0, |block| block.last_drop));
         let count = |known: usize, named: Option<usize>| known.max(named.unwrap_or(0));
         let known = known.as_ref();
@@ -180,10 +175,4 @@ fn remembered(known: &Known) -> record::Source {
         completions: known.completions,
         ..record::Source::default()
     }
-}
-
-/// The wall clock's time of a moment of this boot.
-pub(super) fn wall(at: Time) -> SystemTime {
-    let ago: Duration = host::now().since(at);
-    SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
 }

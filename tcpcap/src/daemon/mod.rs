@@ -17,7 +17,7 @@ use std::{
     future,
     net::SocketAddr,
     sync::Arc,
-    time::Duration,
+    time::{Duration, SystemTime},
 };
 
 use ipnet::IpNet;
@@ -321,8 +321,11 @@ impl Daemon {
 fn connection(event: &record::Event) -> Happened {
     let from = SocketAddr::new(event.from.to_ip(), event.from_port);
     let to = SocketAddr::new(event.to.to_ip(), event.to_port);
-    Happened {
-        time: explain::wall(Time::from_nanos(event.time)),
-        what: Told::Passing(Passing::Connection { from, to }),
-    }
+    Happened { time: wall(Time::from_nanos(event.time)), what: Told::Passing(Passing::Connection { from, to }) }
+}
+
+/// The wall clock's time of a moment of this boot.
+fn wall(at: Time) -> SystemTime {
+    let ago: Duration = host::now().since(at);
+    SystemTime::now().checked_sub(ago).unwrap_or(SystemTime::UNIX_EPOCH)
 }

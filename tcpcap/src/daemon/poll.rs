@@ -1,12 +1,12 @@
 //! What is done once a second.
 
+use std::time::SystemTime;
+
 use tcpcap_common::{
     Addr,
     record::{self, map},
 };
 use tracing::{error, warn};
-
-use std::time::SystemTime;
 
 use super::{Daemon, POLL_INTERVAL};
 use crate::{

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use tcpcap_common::record;
+
 use super::Daemon;
 use crate::{
     block::Why,
@@ -65,6 +67,11 @@ impl Daemon {
     }
 
     pub(super) fn block_shown(&self, place: Place) -> Option<BlockShown> {
+        self.block_shown_with(place, &self.enforcer.counted(place).unwrap_or_default())
+    }
+
+    /// The same, of which it is known what its entry has counted.
+    pub(super) fn block_shown_with(&self, place: Place, counted: &record::Block) -> Option<BlockShown> {
         let wanted = self.enforcer.wanted().at(place)?;
         let block = translate::block_of(place.network(), &wanted)?;
         // The kernel does not know an operator's words.
@@ -73,8 +80,7 @@ impl Daemon {
             (Why::Rule(rule), _) => rule.name().to_owned(),
             _ => self.enforcer.wanted().plan().get(&block.network).map(words).unwrap_or_default(),
         };
-        let counted = self.enforcer.counted(place).unwrap_or_default();
-        Some(translate::block_shown(&block, why, &counted, host::now()))
+        Some(translate::block_shown(&block, why, counted, host::now()))
     }
 
     /// What stays in force when this process ends, for the log's last line.
