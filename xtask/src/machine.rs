@@ -12,7 +12,10 @@ use std::{
 use bpf_toolchain::Search;
 
 use crate::{
-    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON_PINNED, PYTHON_PLACE, Probe},
+    needs::{
+        BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON_PINNED, PYTHON_PLACE, Probe, TOOLS, TOOLS_PLACE,
+        Tool,
+    },
     workspace,
 };
 
@@ -51,6 +54,8 @@ pub(crate) struct Machine {
     pub(crate) bpffs: bool,
     /// What tests need of Python is there, in the versions that are pinned.
     pub(crate) python: bool,
+    /// Names of the tools of [`crate::needs`] that are not there, or not in their version.
+    pub(crate) tools_missing: Vec<&'static str>,
     /// systemd runs, and would start the services that packages bring.
     pub(crate) systemd: bool,
 }
@@ -85,6 +90,7 @@ impl Machine {
             absent,
             bpffs: bpffs_mounted(),
             python: python_as_pinned(),
+            tools_missing: TOOLS.iter().filter(|tool| !tool_as_pinned(tool)).map(|tool| tool.name).collect(),
             systemd: Path::new("/run/systemd/system").is_dir(),
         }
     }
@@ -128,6 +134,12 @@ fn python_as_pinned() -> bool {
     let read = |path: PathBuf| fs::read(path).ok();
     let installed = read(workspace::root().join(PYTHON_PLACE).join("requirements.txt"));
     installed.is_some() && installed == read(workspace::root().join(PYTHON_PINNED))
+}
+
+/// As cargo writes down what it has installed.
+fn tool_as_pinned(tool: &Tool) -> bool {
+    let installed = fs::read_to_string(workspace::root().join(TOOLS_PLACE).join(".crates.toml"));
+    installed.is_ok_and(|list| list.contains(&format!("\"{} {} (", tool.name, tool.version)))
 }
 
 fn bpffs_mounted() -> bool {

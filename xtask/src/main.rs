@@ -6,6 +6,7 @@ mod fuzz;
 mod lint;
 mod machine;
 mod needs;
+mod package;
 mod plan;
 mod run;
 mod sandbox;
@@ -35,6 +36,7 @@ enum Verb {
     Lint(lint::Lint),
     Eval(eval::Eval),
     Bench(bench::Bench),
+    Package(package::Package),
 }
 
 fn main() -> ExitCode {
@@ -46,6 +48,7 @@ fn main() -> ExitCode {
         Verb::Lint(verb) => verb.run(),
         Verb::Eval(verb) => verb.run(),
         Verb::Bench(verb) => verb.run(),
+        Verb::Package(verb) => verb.run(),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

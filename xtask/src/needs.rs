@@ -6,7 +6,7 @@ use bpf_toolchain::recipe;
 pub(crate) const BPFFS: &str = "/sys/fs/bpf";
 
 /// A group of needs, so that a verb asks only for what it uses.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Part {
     /// What `cargo build` needs.
     Compile,
@@ -22,11 +22,39 @@ pub(crate) enum Part {
     Api,
     /// What the web page is tested in.
     Browser,
+    /// What makes artefacts to be shipped.
+    Package,
+    /// What makes a Debian in a directory, for images and machines.
+    Debian,
+    /// What images are built and run with.
+    Container,
+    /// What boots a Debian with systemd on this machine.
+    Machine,
+    /// What boots other kernels.
+    Emulator,
+    /// The Prometheus that the alerts are tried with.
+    Monitoring,
+    /// What renders manifests.
+    Kubernetes,
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 7] =
-    [Part::Compile, Part::Sandbox, Part::Terminal, Part::Bpffs, Part::Fuzz, Part::Api, Part::Browser];
+pub(crate) const ALL: [Part; 14] = [
+    Part::Compile,
+    Part::Sandbox,
+    Part::Terminal,
+    Part::Bpffs,
+    Part::Fuzz,
+    Part::Api,
+    Part::Browser,
+    Part::Package,
+    Part::Debian,
+    Part::Container,
+    Part::Machine,
+    Part::Emulator,
+    Part::Monitoring,
+    Part::Kubernetes,
+];
 
 /// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
 pub(crate) const PYTHON_PINNED: &str = "tcpcap/tests/api/requirements.txt";
@@ -53,10 +81,15 @@ pub(crate) struct Package {
 
 /// Packages that bring a service, and its units. Only their programs are wanted, so the services are masked first;
 /// where a package is there already, nothing is touched.
-pub(crate) const SERVICES: &[(&str, &[&str])] = &[("openssh-server", &["ssh.service", "ssh.socket"])];
+pub(crate) const SERVICES: &[(&str, &[&str])] =
+    &[("openssh-server", &["ssh.service", "ssh.socket"]), ("prometheus", &["prometheus.service"])];
 
 const fn tool(name: &'static str, command: &'static str, why: &'static str) -> Package {
-    Package { name, probe: Probe::Command(command), part: Part::Sandbox, why }
+    needed(Part::Sandbox, name, command, why)
+}
+
+const fn needed(part: Part, name: &'static str, command: &'static str, why: &'static str) -> Package {
+    Package { name, probe: Probe::Command(command), part, why }
 }
 
 const fn compile(name: &'static str, probe: Probe, why: &'static str) -> Package {
@@ -112,6 +145,41 @@ pub(crate) const PACKAGES: &[Package] = &[
         "has letters as most people see them",
     ),
     browser("pngquant", Probe::Command("pngquant"), "makes pictures of it small"),
+    needed(Part::Container, "podman", "podman", "builds and runs the image"),
+    needed(Part::Container, "runc", "runc", "runs it, on older control groups too"),
+    needed(Part::Debian, "debootstrap", "debootstrap", "makes the Debian that images and machines begin with"),
+    needed(Part::Machine, "systemd-container", "systemd-nspawn", "boots it"),
+    needed(Part::Emulator, "qemu-system-x86", "qemu-system-x86_64", "runs other kernels"),
+    needed(Part::Emulator, "busybox-static", "busybox", "is the first process under them"),
+    needed(Part::Emulator, "cpio", "cpio", "packs what they begin with"),
+    needed(Part::Emulator, "kmod", "modprobe", "knows what their modules need"),
+    needed(Part::Emulator, "xz-utils", "xz", "unpacks their modules"),
+    needed(Part::Monitoring, "prometheus", "promtool", "scrapes, and tries alerts"),
+    needed(Part::Kubernetes, "kubernetes-client", "kubectl", "renders manifests"),
+];
+
+/// A program that is built with cargo, in this version, below the workspace's `target/`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Tool {
+    pub(crate) name: &'static str,
+    pub(crate) version: &'static str,
+    pub(crate) part: Part,
+    pub(crate) why: &'static str,
+}
+
+/// Where cargo installs them, below the workspace.
+pub(crate) const TOOLS_PLACE: &str = "target/tools";
+
+/// Wanted always.
+pub(crate) const TOOLS: &[Tool] = &[
+    Tool {
+        name: "cargo-auditable",
+        version: "0.7.7",
+        part: Part::Package,
+        why: "writes into a binary what it was made of",
+    },
+    Tool { name: "cargo-deb", version: "3.8.0", part: Part::Package, why: "makes the Debian package" },
+    Tool { name: "cargo-cyclonedx", version: "0.5.9", part: Part::Package, why: "writes the bill of materials" },
 ];
 
 /// Wanted where no compiler for BPF was found.

@@ -19,6 +19,7 @@ fn fresh(root: Root) -> Machine {
         absent,
         bpffs: false,
         python: false,
+        tools_missing: TOOLS.iter().map(|tool| tool.name).collect(),
         systemd: false,
     }
 }
@@ -32,6 +33,7 @@ fn complete() -> Machine {
         absent: vec![],
         bpffs: true,
         python: true,
+        tools_missing: vec![],
         systemd: true,
     }
 }
@@ -55,8 +57,14 @@ fn nothing_missing_is_nothing_to_do() {
 fn a_fresh_debian_gets_everything_in_order() {
     let plan = plan(&fresh(Root::Already), &ALL);
     assert_eq!(plan.obstacle, None);
-    let [Action::Update, Action::Install(packages), Action::BuildLinker, Action::MountBpffs, Action::InstallPython] =
-        &plan.actions[..]
+    let [
+        Action::Update,
+        Action::Install(packages),
+        Action::BuildLinker,
+        Action::MountBpffs,
+        Action::InstallPython,
+        tools @ ..,
+    ] = &plan.actions[..]
     else {
         panic!("{:?}", plan.actions);
     };
@@ -65,6 +73,7 @@ fn a_fresh_debian_gets_everything_in_order() {
     }
     assert!(!packages.contains(&"gcc"), "it is there already");
     assert_eq!(packages.iter().filter(|p| **p == "g++").count(), 1, "wanted for two things");
+    assert_eq!(tools, TOOLS.iter().map(Action::BuildTool).collect::<Vec<_>>());
 }
 
 #[test]
@@ -85,14 +94,18 @@ fn an_ordinary_user_with_sudo_gets_the_same() {
     let plan_of = |root| plan(&fresh(root), &ALL);
     assert_eq!(plan_of(Root::Sudo), plan_of(Root::Already));
     let rooted: Vec<bool> = plan_of(Root::Sudo).actions.iter().map(Action::needs_root).collect();
-    assert_eq!(rooted, [true, true, false, true, false], "what is built or goes below target/ is the user's");
+    assert_eq!(
+        rooted,
+        [true, true, false, true, false, false, false, false],
+        "what is built or goes below target/ is the user's"
+    );
 }
 
 #[test]
 fn without_root_and_sudo_the_commands_are_named_and_nothing_is_done() {
     let plan = plan(&fresh(Root::Unavailable), &ALL);
     assert_eq!(plan.obstacle, Some(Obstacle::NoRoot));
-    assert_eq!(plan.actions.len(), 5);
+    assert_eq!(plan.actions.len(), 5 + TOOLS.len());
 }
 
 #[test]

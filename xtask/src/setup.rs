@@ -18,13 +18,17 @@ pub(crate) struct Setup {
     /// Only say what is missing
     #[arg(long)]
     check: bool,
+    /// Only what this takes; may be repeated
+    #[arg(long, value_enum, value_name = "WHAT")]
+    part: Vec<Part>,
 }
 
 impl Setup {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         let machine = Machine::probe();
-        let plan = plan(&machine, &ALL);
+        let parts = if self.part.is_empty() { &ALL[..] } else { &self.part };
+        let plan = plan(&machine, parts);
         show(&plan);
         if plan.actions.is_empty() && plan.obstacle.is_none() {
             eprintln!("nothing is missing ({})", seconds(start.elapsed()));
@@ -37,7 +41,7 @@ impl Setup {
             bail!("something is missing\n  run: cargo xtask setup");
         }
         execute(&plan, machine.root)?;
-        verify(&ALL)?;
+        verify(parts)?;
         eprintln!("ready ({})", seconds(start.elapsed()));
         Ok(())
     }

@@ -1,6 +1,10 @@
 //! What there is to test, cheapest first. The tiers are those of the design.
 
-use crate::{fuzz, needs::Part};
+use crate::{
+    fuzz,
+    needs::Part,
+    package::{self, Artefact},
+};
 
 /// A set of tests that are built and run together.
 #[derive(Debug)]
@@ -21,6 +25,10 @@ pub(crate) struct Suite {
     pub(crate) serial: bool,
     /// It takes minutes, so it runs only where that is asked for: `--long`.
     pub(crate) long: bool,
+    /// What is shipped and made for it. Its programs are told where that lies, in `TCPCAP_DIST`.
+    pub(crate) ships: &'static [Artefact],
+    /// What must be installed beside what compiling and, for root, the sandbox ask for.
+    pub(crate) extra: &'static [Part],
 }
 
 /// Which targets of the packages.
@@ -40,8 +48,6 @@ pub(crate) enum Targets {
 
 const SENSOR: &[&str] = &["tcpcap"];
 const FUZZ: &[&str] = &["tcpcap-fuzz"];
-/// What is looked at in a browser.
-const BROWSER: Targets = Targets::Test("web");
 
 /// All of them, in the order in which they run.
 pub(crate) const SUITES: &[Suite] = &[
@@ -56,6 +62,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "memory",
@@ -68,6 +76,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "populations",
@@ -80,6 +90,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "units",
@@ -92,6 +104,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "replay",
@@ -104,6 +118,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "config",
@@ -116,6 +132,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "control",
@@ -128,6 +146,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "top",
@@ -140,6 +160,22 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[Part::Terminal],
+    },
+    Suite {
+        name: "deploy",
+        tiers: &[1],
+        about: "manifests, rules, dashboards and units, held against their schemas and against what tcpcap has",
+        packages: SENSOR,
+        targets: Targets::Test("deploy"),
+        release: true,
+        root: false,
+        shows_tcpcap: false,
+        serial: false,
+        long: false,
+        ships: &[],
+        extra: &[Part::Monitoring, Part::Kubernetes],
     },
     Suite {
         name: "captures",
@@ -152,6 +188,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: true,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "seeds",
@@ -164,6 +202,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "fuzz",
@@ -176,6 +216,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: fuzz::PARTS,
     },
     Suite {
         name: "history",
@@ -188,6 +230,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "xdp_prog",
@@ -200,6 +244,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: false,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "lab",
@@ -212,6 +258,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "mirror",
@@ -224,6 +272,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "doctor",
@@ -236,6 +286,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "e2e",
@@ -248,6 +300,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "api",
@@ -260,18 +314,36 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[Part::Api],
     },
     Suite {
         name: "web",
         tiers: &[4],
         about: "the web page in a real browser, over a daemon that is scanned",
         packages: SENSOR,
-        targets: BROWSER,
+        targets: Targets::Test("web"),
         release: true,
         root: true,
         shows_tcpcap: false,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[Part::Browser],
+    },
+    Suite {
+        name: "monitoring",
+        tiers: &[4],
+        about: "a real Prometheus with our alerts, over a daemon that is scanned",
+        packages: SENSOR,
+        targets: Targets::Test("monitoring"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: false,
+        ships: &[],
+        extra: &[Part::Monitoring],
     },
     Suite {
         name: "sandbox",
@@ -284,6 +356,8 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: true,
         serial: true,
         long: false,
+        ships: &[],
+        extra: &[],
     },
     Suite {
         name: "long",
@@ -296,6 +370,50 @@ pub(crate) const SUITES: &[Suite] = &[
         shows_tcpcap: false,
         serial: true,
         long: true,
+        ships: &[],
+        extra: &[],
+    },
+    Suite {
+        name: "container",
+        tiers: &[4],
+        about: "the image as podman runs it, with the least privileges",
+        packages: SENSOR,
+        targets: Targets::Test("container"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: true,
+        ships: &[Artefact::Image],
+        extra: &[],
+    },
+    Suite {
+        name: "systemd",
+        tiers: &[4],
+        about: "the service under a real systemd",
+        packages: SENSOR,
+        targets: Targets::Test("systemd"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: true,
+        ships: &[Artefact::Deb],
+        extra: &[Part::Debian, Part::Machine],
+    },
+    Suite {
+        name: "package",
+        tiers: &[4],
+        about: "the Debian package and the tarball: installed, upgraded, removed, purged",
+        packages: SENSOR,
+        targets: Targets::Test("package"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        long: true,
+        ships: &[Artefact::Deb, Artefact::Tarball],
+        extra: &[Part::Debian, Part::Machine],
     },
 ];
 
@@ -306,18 +424,17 @@ impl Suite {
     }
 
     /// What must be installed for it.
-    pub(crate) fn parts(&self) -> &'static [Part] {
-        match (self.root, self.builds_tcpcap()) {
-            (true, _) if self.targets == Targets::Test("api") => {
-                &[Part::Compile, Part::Sandbox, Part::Bpffs, Part::Api]
-            }
-            (true, _) if self.targets == BROWSER => &[Part::Compile, Part::Sandbox, Part::Bpffs, Part::Browser],
-            (true, _) => &[Part::Compile, Part::Sandbox, Part::Bpffs],
-            (false, _) if self.targets == Targets::Search => fuzz::PARTS,
-            (false, _) if self.targets == Targets::Test("top") => &[Part::Compile, Part::Terminal],
-            (false, true) => &[Part::Compile],
-            (false, false) => &[],
+    pub(crate) fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        if self.root || self.builds_tcpcap() {
+            parts.push(Part::Compile);
         }
+        if self.root {
+            parts.extend([Part::Sandbox, Part::Bpffs]);
+        }
+        parts.extend(package::parts(self.ships));
+        parts.extend(self.extra);
+        parts
     }
 
     /// Whether the eBPF program is compiled for it.
@@ -352,8 +469,8 @@ mod tests {
         };
         let (usual, all) = (names(&[], false), names(&[], true));
         assert_eq!((all.len(), all[..usual.len()] == usual), (SUITES.len(), true));
-        assert_eq!(all[usual.len()..], ["long"]);
-        assert_eq!(names(&[4], true), [names(&[4], false), vec!["long"]].concat());
+        assert_eq!(all[usual.len()..], ["long", "container", "systemd", "package"]);
+        assert_eq!(names(&[4], true), [names(&[4], false), all[usual.len()..].to_vec()].concat());
         assert_eq!(names(&[3], true), ["xdp_prog"]);
     }
 

@@ -13,7 +13,7 @@ use crate::{
     eval, fuzz,
     machine::{self, Root},
     needs::ALL,
-    run, setup,
+    package, run, setup,
     step::seconds,
     sudo,
     suites::{SUITES, Suite, Targets},
@@ -104,10 +104,21 @@ impl Test {
             return Ok(());
         };
         let shown = if suite.shows_tcpcap { Some(run::build()?) } else { None };
+        let dist = match suite.ships {
+            [] => None,
+            wanted => match package::make(wanted) {
+                Ok(place) => Some(place),
+                Err(error) => {
+                    tally.fail(format!("cannot be shipped: {error:#}"));
+                    return Ok(());
+                }
+            },
+        };
+        tally.building = start.elapsed();
         let start = Instant::now();
         if suite.root {
             for program in &programs {
-                match as_root(program, suite.packages[0], shown.as_deref()) {
+                match as_root(program, suite.packages[0], shown.as_deref(), dist.as_deref()) {
                     Some(mut command) => stream(command.args(self.harness_args(suite)), tally)?,
                     None => tally.fail("needs root, and there is no sudo to ask"),
                 }
@@ -156,10 +167,10 @@ fn build(args: &[&str]) -> anyhow::Result<Option<Vec<PathBuf>>> {
 }
 
 /// The test program as cargo would start it, but as root. `None` if that cannot be.
-fn as_root(program: &Path, package: &str, shown: Option<&Path>) -> Option<Command> {
+fn as_root(program: &Path, package: &str, shown: Option<&Path>, dist: Option<&Path>) -> Option<Command> {
     let dir = workspace::root().join(package);
     let root = machine::root();
-    let vars = [("CARGO_MANIFEST_DIR", Some(dir.as_path())), ("TCPCAP_BUILT", shown)];
+    let vars = [("CARGO_MANIFEST_DIR", Some(dir.as_path())), ("TCPCAP_BUILT", shown), ("TCPCAP_DIST", dist)];
     let vars = vars.into_iter().filter_map(|(name, path)| Some((name.to_owned(), path?.display().to_string())));
     let mut command = sudo::as_root(root, program, vars)?;
     if root == Root::Sudo {

@@ -1,0 +1,1 @@
+//! What stands in `deploy/`, held against schemas and against what tcpcap has. Needs no root.
