@@ -25,14 +25,14 @@ const fn concat_target() -> &'static str {
 pub(super) fn make(place: &Path) -> anyhow::Result<PathBuf> {
     let tools = workspace::root().join(TOOLS_PLACE).join("bin");
     let path = env::join_paths([tools].into_iter().chain(env::split_paths(&env::var_os("PATH").unwrap_or_default())))?;
-    let args = ["auditable", "build", "--locked", "--profile", "dist", "--target", TARGET, "--package", "tcpcap"];
+    let args = ["auditable", "build", "--locked", "--profile", "ship", "--target", TARGET, "--package", "tcpcap"];
     let mut cargo = cargo_command(&args);
     cargo.args(["--bin", "tcpcap"]).env("PATH", path);
     let flags = format!("CARGO_TARGET_{}_RUSTFLAGS", TARGET.to_uppercase().replace('-', "_"));
     cargo.env(flags, "-C target-feature=+crt-static");
     step::run("tcpcap, static", "built", "see the messages above", &mut cargo)?;
     let target_dir = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), PathBuf::from);
-    let (built, here) = (target_dir.join(TARGET).join("dist/tcpcap"), place.join("tcpcap"));
+    let (built, here) = (target_dir.join(TARGET).join("ship/tcpcap"), place.join("tcpcap"));
     fs::copy(&built, &here).with_context(|| format!("cannot copy {} to {}", built.display(), here.display()))?;
     Ok(here)
 }
