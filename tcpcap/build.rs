@@ -40,10 +40,12 @@ fn build(found: &Toolchain, target: &str) -> Result<(), String> {
         println!("cargo::rerun-if-changed={}", program.display());
     }
     let out_dir = PathBuf::from(var("OUT_DIR")?);
+    let root = PathBuf::from(var("CARGO_MANIFEST_DIR")?).join("..").canonicalize().map_err(|e| e.to_string())?;
     let (arch, cargo) = (var("CARGO_CFG_TARGET_ARCH")?, var("CARGO")?);
     let build = Build {
         target,
         arch: &arch,
+        root: &root,
         cargo: Path::new(&cargo),
         target_dir: &out_dir.join("ebpf"),
         deny_warnings: false,

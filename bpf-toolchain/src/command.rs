@@ -7,7 +7,7 @@ use std::{
     process::Command,
 };
 
-use crate::Toolchain;
+use crate::{Toolchain, remap};
 
 /// The eBPF crate's binary target. It names the object file, and the crate that may use unstable inline assembly.
 pub const PROGRAM: &str = "tcpcap";
@@ -30,6 +30,8 @@ pub struct Build<'a> {
     pub target: &'a str,
     /// The architecture of the kernel that will run it, as `CARGO_CFG_TARGET_ARCH` spells it.
     pub arch: &'a str,
+    /// The workspace's root directory.
+    pub root: &'a Path,
     /// The cargo to use, unless the compiler brings its own and must be driven by it.
     pub cargo: &'a Path,
     /// Where cargo may leave its files; not the outer build's directory, which is locked.
@@ -38,7 +40,8 @@ pub struct Build<'a> {
     pub deny_warnings: bool,
 }
 
-/// The command that compiles `tcpcap-ebpf`. It must be started inside the workspace.
+/// The command that compiles `tcpcap-ebpf`. The same compiler, linker and sources make the same bytes with it, wherever
+/// they lie.
 ///
 /// Whether cargo may use the network is inherited from the environment (`CARGO_NET_OFFLINE`) and from its
 /// configuration; the versions are those of the lock file, which the outer cargo has already brought up to date.
@@ -56,11 +59,13 @@ pub fn build_command(found: &Toolchain, build: &Build<'_>) -> Command {
         command.env_remove(name);
     }
     let arch = format!("--cfg=bpf_target_arch=\"{}\"", build.arch);
-    let mut flags = vec![arch.as_str(), "-Cdebuginfo=2", "-Clink-arg=--btf"];
+    let mut flags = vec![arch, "-Cdebuginfo=2".to_owned(), "-Clink-arg=--btf".to_owned()];
+    flags.extend(remap::flags(&remap::remaps(build.root, &compiler.sysroot)));
     if build.deny_warnings {
-        flags.push("-Dwarnings");
+        flags.push("-Dwarnings".to_owned());
     }
     command
+        .current_dir(build.root)
         .env("RUSTC", &compiler.rustc)
         // Empty, not removed: that also switches off a wrapper named in cargo's configuration.
         .env("RUSTC_WRAPPER", "")

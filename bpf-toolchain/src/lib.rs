@@ -7,6 +7,7 @@
 mod command;
 mod missing;
 pub mod recipe;
+pub mod remap;
 mod search;
 
 pub use command::{Build, PROGRAM, build_command};

@@ -20,6 +20,8 @@ pub struct Compiler {
     pub rustc: PathBuf,
     /// The cargo that belongs to it, if it lies beside it.
     pub cargo: Option<PathBuf>,
+    /// The directory that holds it and its libraries.
+    pub sysroot: PathBuf,
     /// It has `core` only as source, so that cargo must build it first.
     pub build_std: bool,
     /// Its version, such as `1.96.0`.
@@ -165,6 +167,7 @@ impl Search {
         }
         Ok(Compiler {
             rustc: rustc.to_owned(),
+            sysroot: PathBuf::from(sysroot),
             cargo: Some(rustc.with_file_name("cargo")).filter(|p| p.is_file()),
             build_std: !prebuilt,
             version: version.to_owned(),

@@ -7,7 +7,7 @@ use std::{
     sync::{Mutex, MutexGuard, PoisonError},
 };
 
-use bpf_toolchain::{Build, Missing, Search, build_command};
+use bpf_toolchain::{Build, Missing, Search, build_command, remap};
 
 const TARGET: &str = "bpfel-unknown-none";
 
@@ -212,14 +212,31 @@ fn the_build_does_not_inherit_the_outer_builds_compiler_settings() {
         assert!(removed.iter().any(|r| *r == name), "{name} is inherited");
     }
     assert!(variable(&command, "CARGO_ENCODED_RUSTFLAGS").starts_with("--cfg=bpf_target_arch=\"x86_64\"\x1f"));
+    assert_eq!(command.get_current_dir(), Some(Path::new("/workspace")));
     let path = variable(&command, "PATH");
     assert!(path.starts_with(world.dir.join("bin").to_str().unwrap()), "the linker's directory is not on {path}");
+}
+
+#[test]
+fn where_sources_lie_is_not_told_to_what_is_built() {
+    let world = World::new("remap");
+    let rustc = world.rustc("a", "1.96.0");
+    world.with_core("a");
+    world.linker();
+    let found = Search { default: Some(rustc), ..world.search() }.toolchain().unwrap();
+    let flags = variable(&build_command(&found, &build("/usr/bin/cargo")), "CARGO_ENCODED_RUSTFLAGS");
+    let library = world.dir.join("a/lib/rustlib/src/rust");
+    for (from, to) in [(Path::new("/workspace"), remap::WORKSPACE), (&library, remap::LIBRARY)] {
+        let flag = format!("--remap-path-prefix={}={to}", from.display());
+        assert!(flags.split('\x1f').any(|f| f == flag), "{flag} is not among {flags}");
+    }
 }
 
 fn build(cargo: &str) -> Build<'_> {
     Build {
         target: TARGET,
         arch: "x86_64",
+        root: Path::new("/workspace"),
         cargo: Path::new(cargo),
         target_dir: Path::new("/nowhere"),
         deny_warnings: false,

@@ -79,17 +79,16 @@ fn clippy_tests_of_root() -> Command {
 fn ebpf_without_warnings() -> anyhow::Result<Command> {
     let found = Search::from_env(host_target()).toolchain()?;
     let target_dir = env::var_os("CARGO_TARGET_DIR").map_or_else(|| workspace::root().join("target"), Into::into);
-    let cargo = workspace::cargo();
+    let (cargo, root) = (workspace::cargo(), workspace::root());
     let build = Build {
         target: host_target(),
         arch: env::consts::ARCH,
+        root: &root,
         cargo: Path::new(&cargo),
         target_dir: &target_dir.join("ebpf-lint"),
         deny_warnings: true,
     };
-    let mut command = build_command(&found, &build);
-    command.current_dir(workspace::root());
-    Ok(command)
+    Ok(build_command(&found, &build))
 }
 
 fn rustdoc() -> Command {
