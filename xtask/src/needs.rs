@@ -36,10 +36,12 @@ pub(crate) enum Part {
     Monitoring,
     /// What renders manifests.
     Kubernetes,
+    /// What builds for the other architecture, and runs that here.
+    Cross,
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 14] = [
+pub(crate) const ALL: [Part; 15] = [
     Part::Compile,
     Part::Sandbox,
     Part::Terminal,
@@ -54,6 +56,7 @@ pub(crate) const ALL: [Part; 14] = [
     Part::Emulator,
     Part::Monitoring,
     Part::Kubernetes,
+    Part::Cross,
 ];
 
 /// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
@@ -156,6 +159,14 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Part::Emulator, "xz-utils", "xz", "unpacks their modules"),
     needed(Part::Monitoring, "prometheus", "promtool", "scrapes, and tries alerts"),
     needed(Part::Kubernetes, "kubernetes-client", "kubectl", "renders manifests"),
+    needed(Part::Cross, "gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc", "links for aarch64"),
+    Package {
+        name: "libc6-dev-arm64-cross",
+        probe: Probe::File("/usr/aarch64-linux-gnu/lib/libc.a"),
+        part: Part::Cross,
+        why: "is the C library of aarch64",
+    },
+    needed(Part::Cross, "qemu-user-static", "qemu-aarch64-static", "runs programs of aarch64"),
 ];
 
 /// A program that is built with cargo, in this version, below the workspace's `target/`.
@@ -179,7 +190,6 @@ pub(crate) const TOOLS: &[Tool] = &[
         why: "writes into a binary what it was made of",
     },
     Tool { name: "cargo-deb", version: "3.8.0", part: Part::Package, why: "makes the Debian package" },
-    Tool { name: "cargo-cyclonedx", version: "0.5.9", part: Part::Package, why: "writes the bill of materials" },
 ];
 
 /// Wanted where no compiler for BPF was found.

@@ -96,7 +96,7 @@ fn an_ordinary_user_with_sudo_gets_the_same() {
     let rooted: Vec<bool> = plan_of(Root::Sudo).actions.iter().map(Action::needs_root).collect();
     assert_eq!(
         rooted,
-        [true, true, false, true, false, false, false, false],
+        [true, true, false, true, false, false, false],
         "what is built or goes below target/ is the user's"
     );
 }

@@ -402,6 +402,20 @@ pub(crate) const SUITES: &[Suite] = &[
         extra: &[Part::Debian, Part::Machine],
     },
     Suite {
+        name: "supply",
+        tiers: &[1, 2, 6],
+        about: "what is shipped: what is in it, built twice, and for another architecture",
+        packages: &["xtask"],
+        targets: Targets::Test("supply"),
+        release: false,
+        root: false,
+        shows_tcpcap: false,
+        serial: true,
+        long: true,
+        ships: &[Artefact::Binary, Artefact::Sbom],
+        extra: &[Part::Cross],
+    },
+    Suite {
         name: "package",
         tiers: &[4],
         about: "the Debian package and the tarball: installed, upgraded, removed, purged",
@@ -469,8 +483,9 @@ mod tests {
         };
         let (usual, all) = (names(&[], false), names(&[], true));
         assert_eq!((all.len(), all[..usual.len()] == usual), (SUITES.len(), true));
-        assert_eq!(all[usual.len()..], ["long", "container", "systemd", "package"]);
-        assert_eq!(names(&[4], true), [names(&[4], false), all[usual.len()..].to_vec()].concat());
+        assert_eq!(all[usual.len()..], ["long", "container", "systemd", "supply", "package"]);
+        let long: Vec<&str> = all[usual.len()..].iter().copied().filter(|name| *name != "supply").collect();
+        assert_eq!(names(&[4], true), [names(&[4], false), long].concat());
         assert_eq!(names(&[3], true), ["xdp_prog"]);
     }
 

@@ -125,6 +125,7 @@ impl Test {
             }
         } else {
             let mut cargo = workspace::cargo_command(&args);
+            cargo.envs(dist.map(|place| ("TCPCAP_DIST", place)));
             stream(cargo.arg("--").args(self.harness_args(suite)), tally)?;
         }
         tally.running = start.elapsed();

@@ -1,17 +1,30 @@
 //! `cargo xtask package`: what is shipped, made into `target/dist/`. One file an artefact.
 
 mod binary;
+mod crates;
 mod deb;
 mod image;
+mod licences;
+mod natives;
+mod object;
+mod provenance;
 mod sbom;
 mod sums;
 mod tarball;
+pub(crate) mod target;
 
-use std::{fs, path::PathBuf, time::Instant};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    time::Instant,
+};
 
-use anyhow::Context;
+use anyhow::{Context, bail};
+use bpf_toolchain::Search;
 
+use self::{provenance::Source, target::Arch};
 use crate::{
+    machine::host_target,
     needs::Part,
     setup,
     step::{self, seconds},
@@ -27,12 +40,15 @@ pub(crate) struct Package {
     /// Only these; everything unless named
     #[arg(value_enum, value_name = "WHAT")]
     only: Vec<Artefact>,
+    /// For another architecture, into a directory of its name: the binary and its bill of materials
+    #[arg(long, value_enum)]
+    arch: Option<Arch>,
 }
 
 /// What is made. Each is made of the binary.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, clap::ValueEnum)]
 pub(crate) enum Artefact {
-    /// tcpcap itself, in one file that needs nothing beside it
+    /// tcpcap itself, in one file that needs nothing beside it; with its object, licences and provenance
     Binary,
     /// The bill of materials: what the binary is made of
     Sbom,
@@ -46,13 +62,27 @@ pub(crate) enum Artefact {
 
 const ALL: [Artefact; 5] = [Artefact::Binary, Artefact::Sbom, Artefact::Deb, Artefact::Tarball, Artefact::Image];
 
+/// What can be made for another architecture.
+const EVERYWHERE: [Artefact; 2] = [Artefact::Binary, Artefact::Sbom];
+
 impl Package {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let wanted = if self.only.is_empty() { &ALL[..] } else { &self.only };
-        setup::ensure(&parts(wanted))?;
-        let place = make(wanted)?;
-        sums::write(&place)?;
+        let foreign = self.arch.filter(|arch| *arch != Arch::HERE);
+        let all = if foreign.is_some() { &EVERYWHERE[..] } else { &ALL[..] };
+        let wanted = if self.only.is_empty() { all } else { &self.only };
+        if let Some(other) = wanted.iter().find(|artefact| !all.contains(artefact)) {
+            bail!("{other:?} is made on its own architecture only\n  run cargo xtask package there");
+        }
+        let mut parts = parts(wanted);
+        parts.extend(foreign.map(|_| Part::Cross));
+        setup::ensure(&parts)?;
+        let place = match foreign {
+            Some(arch) => arch
+                .ensure_library()
+                .and_then(|()| make_for(arch, wanted, &workspace::root().join(PLACE).join(arch.name())))?,
+            None => make(wanted)?,
+        };
         sums::show(&place)?;
         eprintln!("{} is ready ({})", place.display(), seconds(start.elapsed()));
         Ok(())
@@ -84,18 +114,29 @@ pub(crate) fn parts(wanted: &[Artefact]) -> Vec<Part> {
 /// # Errors
 /// When one cannot be made; its last words have been shown.
 pub(crate) fn make(wanted: &[Artefact]) -> anyhow::Result<PathBuf> {
-    let place = workspace::root().join(PLACE);
-    fs::create_dir_all(&place).with_context(|| format!("cannot make {}", place.display()))?;
-    let binary = binary::make(&place)?;
+    make_for(Arch::HERE, wanted, &workspace::root().join(PLACE))
+}
+
+fn make_for(arch: Arch, wanted: &[Artefact], place: &Path) -> anyhow::Result<PathBuf> {
+    fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
+    let source = Source::here();
+    let toolchain = Search::from_env(host_target()).toolchain()?;
+    let binary = binary::make(place, arch)?;
+    let object = object::make(place, arch, &toolchain, &binary)?;
+    let crates = crates::of(&binary)?;
+    let natives = natives::all(&crates)?;
+    licences::write(place, &crates, &natives)?;
+    provenance::write(place, arch, &source, &toolchain, [&binary, &object])?;
     for artefact in ALL.iter().filter(|artefact| wanted.contains(artefact)) {
         match artefact {
             Artefact::Binary => {}
-            Artefact::Sbom => sbom::make(&place)?,
-            Artefact::Deb => deb::make(&place, &binary)?,
-            Artefact::Tarball => tarball::make(&place, &binary)?,
-            Artefact::Image => image::make(&place, &binary)?,
+            Artefact::Sbom => sbom::make(place, &binary, &crates, &natives, &source)?,
+            Artefact::Deb => deb::make(place, &binary)?,
+            Artefact::Tarball => tarball::make(place, &binary)?,
+            Artefact::Image => image::make(place, &binary)?,
         }
     }
+    sums::write(place)?;
     step::line("made in", &place.display().to_string());
-    Ok(place)
+    Ok(place.to_owned())
 }

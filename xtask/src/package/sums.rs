@@ -14,8 +14,7 @@ pub(super) fn write(place: &Path) -> anyhow::Result<()> {
     let mut lines = String::new();
     for name in files(place)? {
         let content = fs::read(place.join(&name)).with_context(|| format!("cannot read {name}"))?;
-        let sum: String = Sha256::digest(content).iter().map(|byte| format!("{byte:02x}")).collect();
-        lines.push_str(&format!("{sum}  {name}\n"));
+        lines.push_str(&format!("{}  {name}\n", hex(&sha256(&content))));
     }
     fs::write(place.join(NAME), lines).with_context(|| format!("cannot write {NAME}"))
 }
@@ -27,6 +26,16 @@ pub(super) fn show(place: &Path) -> anyhow::Result<()> {
         step::line(&format!("{:.1} MB", size as f64 / 1e6), &name);
     }
     Ok(())
+}
+
+/// The sum of these bytes.
+pub(super) fn sha256(content: &[u8]) -> [u8; 32] {
+    Sha256::digest(content).into()
+}
+
+/// As sums are written.
+pub(super) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 fn files(place: &Path) -> anyhow::Result<Vec<String>> {
