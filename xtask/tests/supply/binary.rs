@@ -8,23 +8,34 @@ use std::{
 
 use crate::{contains, dist, place, root, sha256};
 
-/// Runs it where there is nothing else: no C library, no files.
-fn alone(args: &[&str]) -> Output {
-    let empty = tempfile::tempdir().unwrap();
-    let here = empty.path().join("tcpcap");
+/// Runs it where there is nothing but these files: no C library, no /proc.
+fn alone(files: &[(&str, &str)], args: &[&str]) -> Output {
+    let place = tempfile::tempdir().unwrap();
+    let here = place.path().join("tcpcap");
     fs::write(&here, dist("tcpcap")).unwrap();
     fs::set_permissions(&here, fs::Permissions::from_mode(0o755)).unwrap();
+    fs::create_dir(place.path().join("etc")).unwrap();
+    files.iter().for_each(|(name, text)| fs::write(place.path().join(name), text).unwrap());
     // Anybody may do this in a user name space of one's own.
     let mut unshare = Command::new("unshare");
-    unshare.args(["--user", "--map-root-user", "--root"]).arg(empty.path()).arg("/tcpcap").args(args);
+    unshare.args(["--user", "--map-root-user", "--root"]).arg(place.path()).arg("/tcpcap").args(args);
     unshare.output().unwrap()
 }
 
 #[test]
 fn it_runs_where_there_is_no_other_file() {
-    let out = alone(&["--version"]);
+    let out = alone(&[], &["--version"]);
     assert_eq!(String::from_utf8_lossy(&out.stderr), "");
     assert_eq!(String::from_utf8_lossy(&out.stdout), format!("tcpcap {}\n", env!("CARGO_PKG_VERSION")));
+}
+
+#[test]
+fn it_finds_a_group_without_the_machines_c_library() {
+    // Of these sources the first is all that there is.
+    let files = [("etc/group", "tcpcap:x:4711:\n"), ("etc/nsswitch.conf", "group: files systemd sss\n")];
+    let said = |files| String::from_utf8_lossy(&alone(files, &["doctor"]).stdout).into_owned();
+    assert!(said(&files).contains("members of tcpcap may use the socket"), "{}", said(&files));
+    assert!(said(&[]).contains("there is no group tcpcap"), "{}", said(&[]));
 }
 
 #[test]
