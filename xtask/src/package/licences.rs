@@ -105,6 +105,7 @@ mod tests {
         let native = Native {
             name: "libq",
             version: "3".to_owned(),
+            runs_in: "daemon",
             licence: "Zlib",
             remark: Some("Ask for it."),
             texts: vec![],

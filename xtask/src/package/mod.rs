@@ -124,7 +124,7 @@ fn make_for(arch: Arch, wanted: &[Artefact], place: &Path) -> anyhow::Result<Pat
     let binary = binary::make(place, arch)?;
     let object = object::make(place, arch, &toolchain, &binary)?;
     let crates = crates::of(&binary)?;
-    let natives = natives::all(&crates)?;
+    let natives = natives::all(&crates, &toolchain)?;
     licences::write(place, &crates, &natives)?;
     provenance::write(place, arch, &source, &toolchain, [&binary, &object])?;
     for artefact in ALL.iter().filter(|artefact| wanted.contains(artefact)) {

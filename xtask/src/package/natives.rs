@@ -3,6 +3,7 @@
 use std::{fs, path::Path, process::Command};
 
 use anyhow::Context;
+use bpf_toolchain::Toolchain;
 
 use super::crates::Crate;
 use crate::workspace;
@@ -12,6 +13,8 @@ use crate::workspace;
 pub(super) struct Native {
     pub(super) name: &'static str,
     pub(super) version: String,
+    /// Where it runs: in the `daemon` or in the `kernel`.
+    pub(super) runs_in: &'static str,
     /// An SPDX expression.
     pub(super) licence: &'static str,
     /// What else its licence asks to be said.
@@ -29,22 +32,38 @@ const REMARK: &str = "The GNU C library is linked statically. tcpcap's source is
 ///
 /// # Errors
 /// The compiler or the C library does not say its version.
-pub(super) fn all(crates: &[Crate]) -> anyhow::Result<Vec<Native>> {
+pub(super) fn all(crates: &[Crate], found: &Toolchain) -> anyhow::Result<Vec<Native>> {
     let library = fs::read_to_string(workspace::root().join("LICENSE-APACHE")).context("cannot read LICENSE-APACHE")?;
     let texts = C_LIBRARY.iter().filter_map(|path| fs::read_to_string(path).ok()).collect();
     let mut natives = vec![
         Native {
             name: "rust-std",
             version: compiler()?,
+            runs_in: "daemon",
+            licence: "MIT OR Apache-2.0",
+            remark: None,
+            texts: vec![library.clone()],
+        },
+        Native {
+            name: "rust-core",
+            version: found.compiler.version.clone(),
+            runs_in: "kernel",
             licence: "MIT OR Apache-2.0",
             remark: None,
             texts: vec![library],
         },
-        Native { name: "glibc", version: glibc()?, licence: "LGPL-2.1-or-later", remark: Some(REMARK), texts },
+        Native {
+            name: "glibc",
+            version: glibc()?,
+            runs_in: "daemon",
+            licence: "LGPL-2.1-or-later",
+            remark: Some(REMARK),
+            texts,
+        },
     ];
     if let Some(version) = crates.iter().find(|found| found.name == "libsqlite3-sys").and_then(|f| sqlite(&f.dir)) {
-        let (name, licence) = ("sqlite", "blessing");
-        natives.push(Native { name, version, licence, remark: None, texts: Vec::new() });
+        let (name, licence, runs_in) = ("sqlite", "blessing", "daemon");
+        natives.push(Native { name, version, runs_in, licence, remark: None, texts: Vec::new() });
     }
     Ok(natives)
 }

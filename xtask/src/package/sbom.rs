@@ -17,6 +17,8 @@ const FORMAT: &str = "1.6";
 
 /// The crate that all is about.
 const ROOT: &str = "tcpcap";
+/// The one that runs in the kernel.
+const KERNEL: &str = "tcpcap-ebpf";
 
 /// Writes it. The same binary from the same commit has the same one.
 pub(super) fn make(
@@ -41,10 +43,12 @@ fn render(crates: &[Crate], natives: &[Native], source: &Source, sum: [u8; 32]) 
     let mut dependencies: Vec<Value> = Vec::new();
     for found in crates {
         let mut on: Vec<String> = found.needs.iter().map(|n| reference(&crates[*n])).collect();
-        if found.name == ROOT {
-            // The program that runs in the kernel is in it as bytes; everything else that is no crate is linked.
-            on.extend(crates.iter().filter(|other| other.name == "tcpcap-ebpf").map(reference));
-            on.extend(natives.iter().map(native_reference));
+        let natives = |place| natives.iter().filter(move |native| native.runs_in == place).map(native_reference);
+        match found.name.as_str() {
+            // It has the program that runs in the kernel inside, as bytes.
+            ROOT => on.extend(crates.iter().filter(|c| c.name == KERNEL).map(reference).chain(natives("daemon"))),
+            KERNEL => on.extend(natives("kernel")),
+            _ => {}
         }
         dependencies.push(json!({ "ref": reference(found), "dependsOn": on }));
     }
@@ -99,7 +103,7 @@ fn native(native: &Native) -> Value {
         "scope": "required",
         "licenses": [{ "expression": native.licence }],
         "purl": native_reference(native),
-        "properties": [{ "name": "tcpcap:runs-in", "value": "daemon" }],
+        "properties": [{ "name": "tcpcap:runs-in", "value": native.runs_in }],
     })
 }
 
@@ -137,7 +141,7 @@ mod tests {
             dir: PathBuf::new(),
             checksum: checksum.map(str::to_owned),
             in_daemon: true,
-            in_kernel: name == "tcpcap-ebpf",
+            in_kernel: name == KERNEL,
             needs: needs.to_vec(),
         }
     }
@@ -145,8 +149,14 @@ mod tests {
     #[test]
     fn the_bill_says_what_is_inside_and_what_needs_what() {
         let crates = [found("aya", Some("ab"), &[]), found("tcpcap", None, &[0]), found("tcpcap-ebpf", None, &[])];
-        let natives =
-            [Native { name: "glibc", version: "2".into(), licence: "LGPL-2.1-or-later", remark: None, texts: vec![] }];
+        let natives = [Native {
+            name: "glibc",
+            version: "2".into(),
+            runs_in: "daemon",
+            licence: "LGPL-2.1-or-later",
+            remark: None,
+            texts: vec![],
+        }];
         let source = Source { commit: "c0ffee".to_owned(), clean: true, time: "2026-01-01T00:00:00Z".to_owned() };
         let bill = render(&crates, &natives, &source, [0xFF; 32]).unwrap();
         assert_eq!(bill["serialNumber"], "urn:uuid:ffffffff-ffff-8fff-bfff-ffffffffffff");
