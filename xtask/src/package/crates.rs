@@ -33,7 +33,7 @@ pub(super) struct Crate {
     pub(super) needs: Vec<usize>,
 }
 
-/// The crates that are in this binary, by name and version. What only took part in the build is not among them.
+/// The crates that are in this binary, by name and version, as it says itself: without build scripts and their crates.
 ///
 /// # Errors
 /// The binary does not say, or names a crate that the lock file does not have.

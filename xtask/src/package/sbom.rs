@@ -1,4 +1,4 @@
-//! The bill of materials of the binary, as `CycloneDX`: all that is inside, and nothing that only took part in the build.
+//! The bill of materials of the binary, as `CycloneDX`: what it lists itself, and what no crate is.
 
 use std::{fs, path::Path};
 
