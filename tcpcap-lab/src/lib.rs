@@ -28,6 +28,7 @@ mod ip;
 pub mod knock;
 pub mod lab;
 pub mod layout;
+pub mod machine;
 pub mod memory;
 pub mod metrics;
 pub mod namespace;

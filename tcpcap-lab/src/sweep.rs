@@ -28,7 +28,7 @@ fn owner(line: &str) -> Option<libc::pid_t> {
     pid.parse().ok().filter(|pid| *pid > 0)
 }
 
-fn alive(pid: libc::pid_t) -> bool {
+pub(crate) fn alive(pid: libc::pid_t) -> bool {
     // SAFETY: signal 0 is never delivered.
     let sent = unsafe { libc::kill(pid, 0) } == 0;
     sent || std::io::Error::last_os_error().raw_os_error() != Some(libc::ESRCH)

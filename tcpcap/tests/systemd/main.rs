@@ -1,1 +1,3 @@
-//! The service under a real systemd. Needs root and what is shipped (`TCPCAP_DIST`).
+//! The service under a real systemd, in a machine that is scanned. Needs root; fails without.
+
+mod machine;
