@@ -29,7 +29,7 @@ pub fn now() -> Time {
 /// whatever goes wrong here must not starve the host.
 ///
 /// # Errors
-/// The process lacks `CAP_SYS_NICE`. It works without, only later.
+/// The process lacks `CAP_SYS_NICE`, and has not been started at that rank. It works without, only later.
 pub fn hurry() -> io::Result<()> {
     // SAFETY: has no preconditions; 0 is the calling thread.
     match unsafe { libc::setpriority(libc::PRIO_PROCESS, 0, -20) } {
@@ -38,7 +38,8 @@ pub fn hurry() -> io::Result<()> {
     }
 }
 
-/// This thread gives up the rank that it inherited from the one of [`hurry`]; what it starts inherits that in turn.
+/// This thread gives up the rank that it inherited from the one of [`hurry`] or from whoever started the process; what it
+/// starts inherits that in turn.
 pub fn be_ordinary() {
     // SAFETY: has no preconditions; 0 is the calling thread. Lowering the rank is always permitted, and if not, it works
     // as well.

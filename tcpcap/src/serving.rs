@@ -164,9 +164,10 @@ impl Serving {
             listener()?
         };
         let (stop, stopped) = oneshot::channel();
-        let thread = thread::Builder::new()
-            .name(name.into())
-            .spawn(move || runtime.block_on(serve(name, listener, router, limits, lost, stopped)))?;
+        let thread = thread::Builder::new().name(name.into()).spawn(move || {
+            crate::host::be_ordinary();
+            runtime.block_on(serve(name, listener, router, limits, lost, stopped));
+        })?;
         Ok(Self { stop: Some(stop), thread: Some(thread), name })
     }
 }

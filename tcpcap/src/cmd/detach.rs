@@ -40,11 +40,11 @@ pub fn run(args: DetachArgs) -> Result<(), Failure> {
         })?,
         Err(Refusal::Held(pid)) => return Err(already_running(pid)),
         // Where nothing can be pinned nothing is left.
-        Err(Refusal::Unusable(why)) if is_root() => {
+        Err(Refusal::Unusable { why, .. }) if is_root() => {
             eprintln!("warning: nothing can have been pinned here: {why}");
             false
         }
-        Err(Refusal::Unusable(why)) => return Err(Failure::failed(why, "run it as root (sudo)")),
+        Err(Refusal::Unusable { why, .. }) => return Err(Failure::failed(why, "run it as root (sudo)")),
     };
     let filters = interfaces().into_iter().filter(|(index, name)| remove_filter(name, *index)).count();
     if let Some(table) = args.table {

@@ -5,6 +5,7 @@ mod denying;
 mod explain;
 mod follow;
 mod live;
+mod notify;
 mod operator;
 mod poll;
 mod pulse;
@@ -54,6 +55,7 @@ use crate::{
 use chronicle::Chronicle;
 use denying::{Denying, Heard};
 use live::Live;
+use notify::Notify;
 use pulse::Pulse;
 pub(crate) use start::already_running;
 pub use start::{Claimed, claim};
@@ -93,6 +95,8 @@ enum Event {
     Command(Request),
     /// The way to a new plan goes on.
     Step,
+    /// The service manager wants to hear that the loop lives.
+    Sign,
 }
 
 /// The running daemon. What is pinned stays in force when it is dropped.
@@ -120,6 +124,7 @@ pub struct Daemon {
     hub: Arc<Hub>,
     live: Live,
     pulse: Pulse,
+    notify: Notify,
     watch: Watch,
     network: Network,
     requests: mpsc::Receiver<Request>,
@@ -148,9 +153,11 @@ impl Daemon {
     /// # Errors
     /// The event ring can no longer be read.
     pub async fn run(&mut self) -> Result<(), Failure> {
+        self.notify.ready(self.in_a_line());
         loop {
             match self.next().await? {
                 Event::Stop(signal) => {
+                    self.notify.stopping();
                     self.poll();
                     info!("tcpcap stops on {signal}: {}", self.left_behind());
                     return Ok(());
@@ -164,11 +171,13 @@ impl Daemon {
                     self.follow_network().await;
                     self.follow_protected();
                     self.poll();
+                    self.notify_status();
                 }
                 Event::Network => self.follow_network().await,
                 Event::Lists(heard) => self.follow_lists(heard),
                 Event::Command(request) => self.obey(request),
                 Event::Step => {}
+                Event::Sign => self.notify.alive(),
             }
             // A piece of it with each turn, so that neither holds up the other.
             self.enforcer.step();
@@ -190,6 +199,7 @@ impl Daemon {
             _ = self.interrupt.recv() => Ok(Event::Stop("SIGINT")),
             _ = self.terminate.recv() => Ok(Event::Stop("SIGTERM")),
             _ = self.hangup.recv() => Ok(Event::Reload),
+            () = self.notify.wants_a_sign() => Ok(Event::Sign),
             _ = self.poll.tick() => Ok(Event::Poll),
             () = due => Ok(Event::Due),
             () = self.watch.changed() => Ok(Event::Network),

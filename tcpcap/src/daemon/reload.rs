@@ -13,6 +13,13 @@ impl Daemon {
     /// # Errors
     /// The configuration is wrong: everything that is, is named, and everything stays as it was.
     pub(super) fn reload(&mut self, because: &str) -> Result<String, Refused> {
+        self.notify.reloading();
+        let done = self.read_again(because);
+        self.notify.ready(self.in_a_line());
+        done
+    }
+
+    fn read_again(&mut self, because: &str) -> Result<String, Refused> {
         let new = match self.args.load() {
             Ok(loaded) => loaded.settings,
             Err(problems) => {

@@ -24,6 +24,7 @@ use super::{
     denying::{self, Denying},
     follow::allowed_networks,
     live::Live,
+    notify::Notify,
     pulse::Pulse,
 };
 use crate::{
@@ -92,8 +93,8 @@ pub type Claimed = Result<Arc<Pins>, String>;
 pub fn claim() -> Result<Claimed, Failure> {
     match Pins::claim(Path::new(BPFFS)) {
         Ok(pins) => Ok(Ok(Arc::new(pins))),
-        Err(Refusal::Unusable(why)) => {
-            tell::unpinned(&why, BPFFS);
+        Err(Refusal::Unusable { why, remedy }) => {
+            tell::unpinned(&why, &remedy);
             Ok(Err(why))
         }
         Err(Refusal::Held(pid)) => Err(already_running(pid)),
@@ -214,6 +215,7 @@ impl Daemon {
             hub: shown.hub,
             live: Live::default(),
             pulse: Pulse::default(),
+            notify: Notify::of_process(),
             watch,
             network,
             requests,

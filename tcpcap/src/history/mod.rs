@@ -111,8 +111,13 @@ impl History {
         let shared = Arc::new(Shared::new(limits.entries));
         let mut writer = Writer::new(path, limits, clock, boot, opened, present, Arc::clone(&shared));
         writer.begin(ended, full).map_err(|e| Problem::with(path, &e))?;
-        let thread =
-            std::thread::Builder::new().name("history".to_owned()).spawn(move || writer.run()).map_err(|e| {
+        let thread = std::thread::Builder::new()
+            .name("history".to_owned())
+            .spawn(move || {
+                crate::host::be_ordinary();
+                writer.run();
+            })
+            .map_err(|e| {
                 Problem::new(format!("cannot start the history's thread: {e}"), "raise the limit of threads")
             })?;
         Ok((Self { shared, thread: Some(thread) }, restored))

@@ -55,7 +55,12 @@ pub enum Refusal {
     /// Another tcpcap has them; its process id, where it can be seen from here.
     Held(Option<u32>),
     /// There is no BPF file system that we may write to.
-    Unusable(String),
+    Unusable {
+        /// Why not.
+        why: String,
+        /// What to do about it.
+        remedy: String,
+    },
 }
 
 /// What a link's pin says about it.
@@ -102,11 +107,21 @@ impl Pins {
     /// # Errors
     /// Somebody else has them, or there is no BPF file system that can be written to.
     pub fn claim(bpffs: &Path) -> Result<Self, Refusal> {
-        let unusable = |what: &Path, e: &io::Error| Refusal::Unusable(format!("{}: {e}", what.display()));
-        if file_system(bpffs).map_err(|e| unusable(bpffs, &e))? != BPF_FS_MAGIC {
-            return Err(Refusal::Unusable(format!("{} is no BPF file system", bpffs.display())));
-        }
         let root = bpffs.join(ROOT);
+        let mount = || format!("mount the BPF file system with `mount -t bpf bpf {}`, writable", bpffs.display());
+        let unusable = |what: &Path, e: &io::Error| Refusal::Unusable {
+            why: format!("{}: {e}", what.display()),
+            remedy: match e.kind() {
+                io::ErrorKind::PermissionDenied => give(&root, nix::unistd::geteuid()),
+                _ => mount(),
+            },
+        };
+        if file_system(bpffs).map_err(|e| unusable(bpffs, &e))? != BPF_FS_MAGIC {
+            return Err(Refusal::Unusable {
+                why: format!("{} is no BPF file system", bpffs.display()),
+                remedy: mount(),
+            });
+        }
         let dir = root.join(format!("{NAMESPACE_PREFIX}{}", namespace().map_err(|e| unusable(&root, &e))?));
         let make = DirBuilder::new().recursive(true).mode(0o750).create(dir.join(LINKS));
         make.map_err(|e| unusable(&dir, &e))?;
@@ -329,13 +344,20 @@ fn remove_tree(dir: &Path) -> io::Result<()> {
     fs::remove_dir(dir)
 }
 
+/// How a user gets the place for pins, with all that root or another user has pinned there.
+fn give(root: &Path, user: nix::unistd::Uid) -> String {
+    format!("let this user have it, as root: `mkdir -p {0}; chown -R {user} {0}`", root.display())
+}
+
 /// The number of this thread's network namespace.
 pub(super) fn namespace() -> io::Result<u64> {
     Ok(fs::metadata("/proc/thread-self/ns/net")?.ino())
 }
 
-fn file_system(path: &Path) -> io::Result<i64> {
-    statfs(path).map(|found| found.f_type)
+/// The kind of file system that pins go to. A service may have been given our directory alone.
+pub(super) fn file_system(bpffs: &Path) -> io::Result<i64> {
+    let ours = statfs(&bpffs.join(ROOT));
+    ours.or_else(|_| statfs(bpffs)).map(|found| found.f_type)
 }
 
 pub(super) fn statfs(path: &Path) -> io::Result<libc::statfs> {
@@ -382,9 +404,10 @@ mod tests {
     #[test]
     fn what_is_no_bpf_file_system_is_said_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        let Err(Refusal::Unusable(why)) = Pins::claim(dir.path()) else { panic!("it was taken") };
+        let Err(Refusal::Unusable { why, remedy }) = Pins::claim(dir.path()) else { panic!("it was taken") };
         assert_eq!(why, format!("{} is no BPF file system", dir.path().display()));
-        let Err(Refusal::Unusable(why)) = Pins::claim(&dir.path().join("none")) else { panic!("it was taken") };
+        assert!(remedy.contains("mount -t bpf"), "{remedy}");
+        let Err(Refusal::Unusable { why, .. }) = Pins::claim(&dir.path().join("none")) else { panic!("it was taken") };
         assert!(why.contains("none: No such file"), "{why}");
     }
 }

@@ -12,7 +12,9 @@ use std::{
 
 use super::{
     Kernel, PinnedLink, Sizes, link,
-    pins::{BPF_FS_MAGIC, MAPS_PREFIX, NAMESPACE_PREFIX, ROOT, entries, holder, links, name_of, namespace, statfs},
+    pins::{
+        BPF_FS_MAGIC, MAPS_PREFIX, NAMESPACE_PREFIX, ROOT, entries, file_system, holder, links, name_of, namespace,
+    },
 };
 use crate::failure::Failure;
 
@@ -83,13 +85,10 @@ pub struct Place {
 /// # Errors
 /// It is not there, or cannot be looked at.
 pub fn place(bpffs: &Path) -> io::Result<Place> {
-    let found = statfs(bpffs)?;
+    let is_bpffs = file_system(bpffs)? == BPF_FS_MAGIC;
     let ours = bpffs.join(ROOT);
     let to_write = if ours.exists() { ours } else { bpffs.to_owned() };
-    Ok(Place {
-        is_bpffs: found.f_type == BPF_FS_MAGIC,
-        refused: may_write(&to_write).err().and_then(|e| e.raw_os_error()),
-    })
+    Ok(Place { is_bpffs, refused: may_write(&to_write).err().and_then(|e| e.raw_os_error()) })
 }
 
 /// Whether this process may make files in a directory, as far as modes, rights and mounts tell.

@@ -56,7 +56,10 @@ impl Feeds {
         let (wake, woken) = sync_channel(1);
         let (send, readings) = mpsc::channel(WAITING);
         let watch = Watch { orders: Arc::clone(&orders), woken, feeds: Vec::new(), readings: send };
-        thread::Builder::new().name("feeds".into()).spawn(move || watch.run())?;
+        thread::Builder::new().name("feeds".into()).spawn(move || {
+            crate::host::be_ordinary();
+            watch.run();
+        })?;
         Ok(Self { orders, wake, readings })
     }
 

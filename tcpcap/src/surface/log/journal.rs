@@ -199,6 +199,7 @@ impl Journal {
             Arc::new(Queue { waiting: Mutex::default(), room, changed: Condvar::new(), dropped: AtomicU64::new(0) });
         let from = Arc::clone(&queue);
         thread::Builder::new().name("journal".into()).spawn(move || {
+            crate::host::be_ordinary();
             while let Some(lines) = from.take() {
                 let journal = connect();
                 for line in lines {

@@ -146,13 +146,9 @@ pub fn no_control(why: &Refused) {
     warn!(event = "no_control", "{}; {}", why.cause, why.remedy);
 }
 
-/// Nothing can be pinned below `bpffs`.
-pub fn unpinned(why: &str, bpffs: &str) {
-    warn!(
-        event = "unpinned",
-        "blocks will end with this process, nothing can be pinned: {why}; mount the BPF file system with `mount -t bpf bpf \
-         {bpffs}`, writable"
-    );
+/// Nothing can be pinned.
+pub fn unpinned(why: &str, remedy: &str) {
+    warn!(event = "unpinned", "blocks will end with this process, nothing can be pinned: {why}; {remedy}");
 }
 
 /// Blocks were moved to a map of another size.
