@@ -16,6 +16,7 @@
 //! # }
 //! ```
 
+mod group;
 mod root;
 
 use std::{
@@ -27,6 +28,7 @@ use std::{
 use anyhow::{Context, ensure};
 
 use crate::{Namespace, Process, wait_for, wait_until};
+use group::Group;
 pub use root::{Disk, Root};
 
 /// How long booting may take; a second is usual.
@@ -36,14 +38,15 @@ const RUNNING: Duration = Duration::from_secs(120);
 /// How long it may take to end all services.
 const ENDING: Duration = Duration::from_secs(60);
 
-/// A booted machine. It is powered off, and its files are removed, when this value goes.
+/// A booted machine. It is switched off, and its files are removed, when this value goes.
 #[derive(Debug)]
 pub struct Machine {
-    // In this order: the files go when nobody uses them any more.
     nspawn: Process,
     /// Its first process, as we see it.
     leader: u32,
     namespace: Namespace,
+    // In this order: the files go when nobody uses them any more.
+    group: Group,
     disk: Disk,
 }
 
@@ -62,8 +65,9 @@ impl Machine {
     /// # Errors
     /// When it does not come up; the error shows its console.
     pub fn boot(disk: Disk, namespace: &Namespace) -> anyhow::Result<Self> {
-        let (nspawn, leader) = boot(&disk, namespace)?;
-        Ok(Self { nspawn, leader, namespace: namespace.clone(), disk })
+        let group = Group::new(&disk.name())?;
+        let (nspawn, leader) = boot(&disk, namespace, &group)?;
+        Ok(Self { nspawn, leader, namespace: namespace.clone(), group, disk })
     }
 
     /// Powers off, and boots again. What was pinned is forgotten, the files stay.
@@ -73,7 +77,7 @@ impl Machine {
     pub fn reboot(&mut self) -> anyhow::Result<()> {
         self.power_off()?;
         self.disk.forget_pins()?;
-        (self.nspawn, self.leader) = boot(&self.disk, &self.namespace)?;
+        (self.nspawn, self.leader) = boot(&self.disk, &self.namespace, &self.group)?;
         Ok(())
     }
 
@@ -89,6 +93,7 @@ impl Machine {
         }
         let ended = self.nspawn.wait(ENDING);
         self.nspawn.kill();
+        self.group.kill()?;
         ended.map(drop)
     }
 
@@ -102,6 +107,19 @@ impl Machine {
     #[must_use]
     pub fn command(&self, program: &str) -> Command {
         inside(self.leader, program)
+    }
+
+    /// The process that is known by this number inside, as we number it.
+    #[must_use]
+    pub fn outside(&self, inside: u32) -> Option<u32> {
+        let processes = |pid: &u32| fs::read_link(format!("/proc/{pid}/ns/pid")).ok();
+        let ours = processes(&self.leader)?;
+        let pids = fs::read_dir("/proc").ok()?.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        pids.filter(|pid| processes(pid).as_ref() == Some(&ours)).find(|pid| {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let numbers = status.lines().find_map(|line| line.strip_prefix("NSpid:"));
+            numbers.and_then(|numbers| numbers.split_whitespace().last()?.parse().ok()) == Some(inside)
+        })
     }
 
     /// Runs a command inside, and waits for its end.
@@ -148,25 +166,19 @@ impl Machine {
     }
 }
 
-impl Drop for Machine {
-    fn drop(&mut self) {
-        // Nobody needs what it would write on the way down.
-        self.nspawn.kill();
-    }
-}
-
-fn boot(disk: &Disk, namespace: &Namespace) -> anyhow::Result<(Process, u32)> {
+fn boot(disk: &Disk, namespace: &Namespace, group: &Group) -> anyhow::Result<(Process, u32)> {
     // Inside the namespace from the beginning: nspawn's own way there would show it our /sys/class/net.
     let mut command = namespace.command("systemd-nspawn");
     command
         .args(["--quiet", "--register=no", "--keep-unit", "--link-journal=no", "--resolv-conf=off", "--timezone=off"])
-        .args(["--machine=exposed", "--kill-signal=SIGRTMIN+3"])
+        .args(["--hostname=exposed", "--kill-signal=SIGRTMIN+3"])
         .args(["--capability=CAP_BPF,CAP_NET_ADMIN,CAP_PERFMON", "--system-call-filter=bpf perf_event_open"])
+        .arg(format!("--machine={}", disk.name()))
         .arg(format!("--directory={}", disk.path("").display()))
         .arg(format!("--bind={}:/sys/fs/bpf", disk.bpf().display()))
         .arg("--boot")
         .env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1");
-    let mut nspawn = Process::spawn("systemd-nspawn", command)?;
+    let mut nspawn = Process::spawn("systemd-nspawn", group.enter(&command))?;
     let up = wait_for("the machine", BOOTING, || {
         if let Some(status) = nspawn.ended() {
             return Some(Err(status));

@@ -12,6 +12,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
+use super::group::Group;
 use crate::{Process, interrupt, sweep::alive};
 
 /// What is in it beside the essential packages.
@@ -120,6 +121,11 @@ impl Disk {
         self.dir.join("root").join(inside.trim_start_matches('/'))
     }
 
+    /// Its name, which no other on this host has.
+    pub(super) fn name(&self) -> String {
+        self.dir.file_name().unwrap_or_default().to_string_lossy().into_owned()
+    }
+
     /// Where the machine's `/sys/fs/bpf` lies for us.
     #[must_use]
     pub fn bpf(&self) -> PathBuf {
@@ -185,7 +191,10 @@ fn clear(dir: &Path) {
 /// Removes the copies of processes that are no more.
 fn sweep() {
     for entry in fs::read_dir(std::env::temp_dir()).into_iter().flatten().flatten() {
-        if owner(&entry.file_name().to_string_lossy()).is_some_and(|pid| !alive(pid)) {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if owner(&name).is_some_and(|pid| !alive(pid)) {
+            // It may be running still.
+            drop(Group::named(&name));
             clear(&entry.path());
         }
     }

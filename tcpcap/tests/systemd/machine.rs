@@ -1,6 +1,6 @@
 //! What the other tests run in.
 
-use std::{fs, panic, path::Path, process::Command};
+use std::{fs, panic, path::Path};
 
 use tcpcap_lab::{
     Internet, Process,
@@ -54,6 +54,10 @@ fn a_machine_goes_with_a_test_that_fails() {
     });
     let files = failed.unwrap_err().downcast::<std::path::PathBuf>().unwrap();
     assert!(!files.exists());
-    let left = Command::new("pgrep").args(["-f", files.to_str().unwrap()]).output().unwrap();
-    assert_eq!(String::from_utf8_lossy(&left.stdout), "");
+    let sees_them = |pid: &String| {
+        let mounts = fs::read_to_string(format!("/proc/{pid}/mounts")).unwrap_or_default();
+        mounts.contains(&format!("upperdir={}/", files.display()))
+    };
+    let processes = fs::read_dir("/proc").unwrap().filter_map(|entry| entry.ok()?.file_name().into_string().ok());
+    assert_eq!(processes.filter(sees_them).collect::<Vec<_>>(), Vec::<String>::new(), "nobody runs in it any more");
 }
