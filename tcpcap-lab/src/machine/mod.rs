@@ -27,7 +27,7 @@ use std::{
 
 use anyhow::{Context, ensure};
 
-use crate::{Namespace, Process, wait_for, wait_until};
+use crate::{Namespace, Process, process::Stream, wait_for, wait_until};
 use group::Group;
 pub use root::{Disk, Root};
 
@@ -57,6 +57,8 @@ pub struct Ran {
     pub status: ExitStatus,
     /// What it wrote to both outputs.
     pub output: String,
+    /// What it wrote to standard output.
+    pub out: String,
 }
 
 impl Machine {
@@ -130,14 +132,14 @@ impl Machine {
         run(self.leader, line)
     }
 
-    /// Runs a command inside that must succeed; returns what it wrote.
+    /// Runs a command inside that must succeed; returns what it wrote to standard output.
     ///
     /// # Errors
     /// As [`Machine::run`], and when it fails.
     pub fn succeed(&self, line: &[&str]) -> anyhow::Result<String> {
-        let Ran { status, output } = self.run(line)?;
+        let Ran { status, output, out } = self.run(line)?;
         ensure!(status.success(), "{} ended with {status}:\n{output}", line.join(" "));
-        Ok(output)
+        Ok(out)
     }
 
     /// A property of a unit, as `systemctl show` has it.
@@ -212,5 +214,6 @@ fn run(leader: u32, line: &[&str]) -> anyhow::Result<Ran> {
     command.args(args);
     let mut process = Process::spawn(&line.join(" "), command)?;
     let status = process.wait(RUNNING)?;
-    Ok(Ran { status, output: process.output() })
+    let lines = process.lines().into_iter().filter(|line| line.stream == Stream::Out);
+    Ok(Ran { status, output: process.output(), out: lines.map(|line| line.text + "\n").collect() })
 }

@@ -8,7 +8,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tracing::debug;
+use tracing::warn;
 
 /// More of a file is not read. The longest of them has a record of 400 bytes for each login.
 const MOST_BYTES: u64 = 4 << 20;
@@ -64,7 +64,10 @@ impl Files {
             Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => None,
             Err(e) => {
                 if self.unreadable.insert(path.to_owned()) {
-                    debug!("cannot read {path}: {e}");
+                    warn!(
+                        "cannot read {path}: {e}; sessions or name servers that it tells of may go unprotected: name SSH's \
+                         ports in protect.ssh_ports, and whom never to block in allow"
+                    );
                 }
                 None
             }

@@ -60,6 +60,8 @@ fn a_missing_capability_is_named_and_one_that_is_only_wanted_is_a_warning() {
     let told = dropped("-all,+bpf,+net_admin,+perfmon");
     told.has("capabilities", "warn", "CAP_SYS_NICE");
     told.has("programs", "ok", "the kernel takes");
+    let ahead = ["nice", "-n", "-20", "setpriv", "--inh-caps=-all", "--bounding-set", "-all,+bpf,+net_admin,+perfmon"];
+    doctor_by(&net.sensor, &ahead, &place, &IFACE).has("capabilities", "ok", "at nice -20");
     let told = dropped("-all,+net_admin,+perfmon");
     told.has("capabilities", "fail", "lacks CAP_BPF");
     told.has("bpf", "fail", "bpf(2)");
@@ -120,9 +122,36 @@ fn pins_of_another_layout_keep_it_from_starting() {
     );
     let told = doctor_by(&net.sensor, &mounted(&script), &Place::new(), &IFACE);
     told.has("pins", "fail", "are of layout 99");
-    let script = "mount -t bpf bpf /sys/fs/bpf && mkdir -m 0777 /sys/fs/bpf/tcpcap && exec \"$@\"";
-    let told = doctor_by(&net.sensor, &mounted(script), &Place::new(), &IFACE);
-    told.has("pins", "warn", "chown root:root /sys/fs/bpf/tcpcap; chmod 0750 /sys/fs/bpf/tcpcap");
+    for made in
+        ["mkdir -m 0777 /sys/fs/bpf/tcpcap", "mkdir -m 0750 /sys/fs/bpf/tcpcap && chown 4321 /sys/fs/bpf/tcpcap"]
+    {
+        let script = format!("mount -t bpf bpf /sys/fs/bpf && {made} && exec \"$@\"");
+        let told = doctor_by(&net.sensor, &mounted(&script), &Place::new(), &IFACE);
+        told.has("pins", "warn", "chown root:root /sys/fs/bpf/tcpcap; chmod 0750 /sys/fs/bpf/tcpcap");
+    }
+}
+
+#[test]
+fn a_place_for_pins_is_enough_and_one_of_another_user_has_a_remedy() {
+    let net = Direct::build(1).unwrap();
+    let place = Place::new();
+    // As the service sees it: our directory alone.
+    let alone = "mount -t bpf bpf /mnt && mkdir -p -m 0750 /mnt/tcpcap && mount -t tmpfs none /sys/fs/bpf && \
+                 mkdir /sys/fs/bpf/tcpcap && mount --bind /mnt/tcpcap /sys/fs/bpf/tcpcap";
+    let bounded = |owner: u32| {
+        let caps = "-all,+bpf,+net_admin,+perfmon";
+        format!(
+            "{alone} && chown {owner} /mnt/tcpcap && exec setpriv --reuid 4321 --regid 4321 --clear-groups --inh-caps {caps} \
+             --ambient-caps {caps} --bounding-set {caps} \"$@\""
+        )
+    };
+    let run = |owner: u32| {
+        let script = bounded(owner);
+        said(command(&net.sensor, &mounted(&script), &place.program(), &place).args(["-o", "json"]).args(IFACE))
+    };
+    run(4321).has("bpffs", "ok", "can be written to");
+    run(4321).has("pins", "ok", "/sys/fs/bpf/tcpcap is this user's");
+    run(0).has("bpffs", "warn", "let this user write to /sys/fs/bpf/tcpcap");
 }
 
 #[test]

@@ -1,5 +1,9 @@
 //! The service under a real systemd, in a machine that is scanned. Needs root; fails without.
 
+mod ends;
 mod machine;
+mod pins;
+mod reload;
 mod stage;
 mod start;
+mod watchdog;

@@ -2,6 +2,8 @@
 
 use std::io;
 
+use nix::unistd::User;
+
 use super::{Finding, Host};
 use crate::{
     host::missing_capabilities,
@@ -9,6 +11,8 @@ use crate::{
 };
 use tcpcap_common::LAYOUT_VERSION;
 
+/// Whom the service runs as.
+const SERVICE_USER: &str = "tcpcap";
 const SYS_NICE: u32 = 23;
 const SYS_RESOURCE: u32 = 24;
 /// From here on the kernel counts BPF's memory by control group, not by this limit.
@@ -30,14 +34,23 @@ pub(super) fn capabilities(host: &Host) -> Finding {
             AS_ROOT,
         );
     }
+    if effective & 1 << SYS_NICE == 0 && goes_before_others() {
+        return Finding::ok("CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON; at nice -20 without CAP_SYS_NICE");
+    }
     if effective & 1 << SYS_NICE == 0 {
         return Finding::warn(
             "this process lacks CAP_SYS_NICE alone",
             "tcpcap runs at normal priority: on a busy host, scanners see more ports before they are dropped",
-            "give the service CAP_SYS_NICE too",
+            "give the service CAP_SYS_NICE too, or start it at that priority (systemd: Nice=-20)",
         );
     }
     Finding::ok("CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON, CAP_SYS_NICE")
+}
+
+/// Whether this process was started at the rank that it would give itself.
+fn goes_before_others() -> bool {
+    // SAFETY: has no preconditions; 0 is this process.
+    unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) == -20 }
 }
 
 /// Whether a filter of system calls is on.
@@ -132,11 +145,18 @@ pub(super) fn pins(host: &Host) -> Finding {
     // SAFETY: has no preconditions.
     let me = unsafe { libc::geteuid() };
     let place = format!("{BPFFS}/tcpcap");
-    if left.owner != 0 && left.owner != me || left.mode & 0o022 != 0 {
+    let service = User::from_name(SERVICE_USER).ok().flatten().map(|user| user.uid.as_raw());
+    let whose = match left.owner {
+        0 => "root's",
+        owner if Some(owner) == service => "tcpcap's",
+        owner if owner == me => "this user's",
+        _ => "",
+    };
+    if whose.is_empty() || left.mode & 0o022 != 0 {
         let found = format!("{place} belongs to user {}, with mode {:04o}", left.owner, left.mode);
         return Finding::warn(
             found,
-            "others than root may change what tcpcap left in the kernel",
+            "others than root and the service may change what tcpcap left in the kernel",
             format!("chown root:root {place}; chmod 0750 {place}"),
         );
     }
@@ -149,8 +169,8 @@ pub(super) fn pins(host: &Host) -> Finding {
         );
     }
     match left.links.len() {
-        0 => Finding::ok(format!("{place} is root's, and holds nothing of this network")),
-        links => Finding::ok(format!("{place} is root's; {links} programs attached")),
+        0 => Finding::ok(format!("{place} is {whose}, and holds nothing of this network")),
+        links => Finding::ok(format!("{place} is {whose}; {links} programs attached")),
     }
 }
 
