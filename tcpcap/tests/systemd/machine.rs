@@ -1,6 +1,6 @@
 //! What the other tests run in.
 
-use std::{fs, panic, path::Path};
+use std::{env, fs, panic, path::Path};
 
 use tcpcap_lab::{
     Internet, Process,
@@ -8,10 +8,11 @@ use tcpcap_lab::{
     machine::{Disk, Machine, Root},
 };
 
-/// A Debian to boot.
+/// A Debian to boot: the oldest whose systemd the unit is for, or `$TCPCAP_MACHINE_SUITE`.
 pub fn root() -> Root {
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
-    Root::debian(target, "bookworm").unwrap()
+    let suite = env::var("TCPCAP_MACHINE_SUITE");
+    Root::debian(target, suite.as_deref().unwrap_or("bookworm")).unwrap()
 }
 
 fn mounts() -> String {

@@ -2,6 +2,7 @@
 
 mod ends;
 mod machine;
+mod notify;
 mod pins;
 mod reload;
 mod stage;

@@ -125,6 +125,7 @@ fn who_is_logged_in_is_protected_and_what_it_may_not_read_is_said() {
     let stage = Stage::installed("");
     let listener = stage.net.sensor.enter(|| TcpListener::bind((SENSOR_V4, 22))).unwrap().unwrap();
     let _connection = stage.net.client.enter(|| TcpStream::connect((SENSOR_V4, 22))).unwrap().unwrap();
+    let _accepted = listener.accept().unwrap();
     let session = format!("printf 'STATE=active\\nREMOTE_HOST={CLIENT_V4}\\n' > /run/systemd/sessions/77");
     stage.machine.succeed(&["sh", "-c", &session]).unwrap();
     stage.machine.disk().write("/etc/resolv.conf", "nameserver 192.0.2.53\n", 0o644).unwrap();
@@ -137,7 +138,6 @@ fn who_is_logged_in_is_protected_and_what_it_may_not_read_is_said() {
         assert!(protected.iter().any(|one| one.starts_with(address)), "{address}: {protected:?}");
     }
     stage.wait_for_journal("cannot read /etc/ssh/sshd_config: Permission denied");
-    drop(listener);
 }
 
 #[test]
