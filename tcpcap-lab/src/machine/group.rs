@@ -38,7 +38,7 @@ impl Group {
         let mut inside = Command::new("sh");
         inside.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(self.0.join("cgroup.procs"));
         inside.arg(command.get_program()).args(command.get_args());
-        command.get_envs().for_each(|(name, value)| drop(value.map(|value| inside.env(name, value))));
+        inside.envs(command.get_envs().filter_map(|(name, value)| Some((name, value?))));
         inside
     }
 

@@ -105,7 +105,7 @@ impl Daemon {
         let (automatic, operator) = wanted.counts();
         let doing = if self.settings.judging.observe { "observing" } else { "enforcing" };
         let mut line = format!("{doing} on {}: blocks: {automatic} of rules, {operator} of operators", self.interfaces);
-        if wanted.plan().len() > 0 {
+        if !wanted.plan().is_empty() {
             line += &format!(", {} of feeds", wanted.plan().len());
         }
         if self.breaker_open {

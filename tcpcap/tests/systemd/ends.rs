@@ -53,7 +53,8 @@ fn after_a_reboot_it_is_back_with_the_blocks_that_have_time_left() {
     let mut stage = Stage::running("");
     let source = stage.scan();
     stage.machine.reboot().unwrap();
-    wait_until("the service", SOON, || stage.property("ActiveState") == "active").unwrap();
+    wait_until("the service", SOON, || stage.property("ActiveState") == "active")
+        .unwrap_or_else(|e| panic!("{e:#}\n{}\n{}", stage.systemctl(&["list-jobs"]), stage.journal()));
     assert!(!stage.reaches(source), "{}", stage.journal());
     assert_eq!(stage.machine.succeed(&["stat", "-c", "%a %U", "/sys/fs/bpf/tcpcap"]).unwrap(), "750 tcpcap\n");
 }

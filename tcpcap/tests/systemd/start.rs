@@ -10,7 +10,7 @@ use tcpcap_lab::{
 
 use crate::stage::{SOON, Stage};
 
-/// CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON.
+/// `CAP_BPF`, `CAP_NET_ADMIN`, `CAP_PERFMON`.
 const ONLY_THESE: &str = "000000c000001000";
 
 /// Whether an XDP program is attached to the sensor's card.
