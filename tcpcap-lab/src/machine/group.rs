@@ -25,6 +25,13 @@ impl Group {
         Ok(group)
     }
 
+    /// Makes it anew: in one that has been killed, kernels may kill whoever is started into a part of it.
+    pub(super) fn renew(&self) -> anyhow::Result<()> {
+        self.kill()?;
+        let renewed = Self::remove(&self.0).and_then(|()| fs::create_dir(&self.0));
+        renewed.with_context(|| format!("cannot make {} anew", self.0.display()))
+    }
+
     /// The one of this name, whether it exists or not.
     pub(super) fn named(name: &str) -> Self {
         // Where version 1 is in use, too, version 2 has a place of its own.

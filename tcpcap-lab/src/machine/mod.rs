@@ -79,6 +79,7 @@ impl Machine {
     pub fn reboot(&mut self) -> anyhow::Result<()> {
         self.power_off()?;
         self.disk.forget_pins()?;
+        self.group.renew()?;
         (self.nspawn, self.leader) = boot(&self.disk, &self.namespace, &self.group)?;
         Ok(())
     }
