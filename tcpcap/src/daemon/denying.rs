@@ -19,7 +19,10 @@ use crate::{
     control::FeedShown,
     host,
     lists::{FeedConfig, Feeds, List, Overlaps, Plan, Reading, What},
-    surface::tell,
+    surface::{
+        metrics::{Enforcement, FeedState, gauge},
+        tell,
+    },
 };
 
 /// How long the start waits for feeds. A million lines take half a second.
@@ -49,6 +52,7 @@ pub(super) struct Denying {
     /// Who must never be blocked, as the last plan was held against it.
     held_against: Vec<(IpNet, String)>,
     shown: BTreeMap<Arc<str>, FeedShown>,
+    modified: BTreeMap<Arc<str>, i64>,
 }
 
 impl Denying {
@@ -69,6 +73,7 @@ impl Denying {
             again: None,
             held_against: Vec::new(),
             shown: BTreeMap::new(),
+            modified: BTreeMap::new(),
         })
     }
 
@@ -111,6 +116,9 @@ impl Denying {
             let shown = self.shown.entry(Arc::clone(&news.feed)).or_default();
             shown.name = news.feed.to_string();
             shown.entries = news.in_force;
+            if let Some(modified) = news.modified {
+                self.modified.insert(Arc::clone(&news.feed), modified);
+            }
             match &news.what {
                 What::Taken(report) => {
                     shown.bad_lines = usize::try_from(report.skipped()).unwrap_or(usize::MAX);
@@ -138,6 +146,7 @@ impl Denying {
     pub(super) fn configure(&mut self, deny: Vec<IpNet>, feeds: Vec<FeedConfig>, protected: &Protected) {
         self.unread.retain(|name| feeds.iter().any(|feed| feed.name == *name));
         self.shown.retain(|name, _| feeds.iter().any(|feed| feed.name == *name));
+        self.modified.retain(|name, _| feeds.iter().any(|feed| feed.name == *name));
         self.deny = deny;
         self.feeds.configure(feeds);
         self.make(never_blocked(protected));
@@ -197,9 +206,14 @@ impl Denying {
         self.shown.values().cloned().collect()
     }
 
-    /// Lines of all feeds that were skipped.
-    pub(super) fn skipped(&self) -> usize {
-        self.shown.values().map(|feed| feed.bad_lines).sum()
+    /// Shows the feeds in the metrics.
+    pub(super) fn show(&self, metrics: &Enforcement) {
+        metrics.feed_lines_skipped.set(gauge(self.shown.values().map(|feed| feed.bad_lines).sum()));
+        metrics.feeds.set(self.shown.iter().map(|(name, feed)| FeedState {
+            name,
+            healthy: feed.problem.is_none(),
+            modified: self.modified.get(name).copied(),
+        }));
     }
 }
 

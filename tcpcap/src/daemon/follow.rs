@@ -139,7 +139,7 @@ impl Daemon {
         match heard {
             Heard::Reading(reading) => {
                 self.denying.take(reading, &self.protected);
-                self.metrics.enforcement.feed_lines_skipped.set(gauge(self.denying.skipped()));
+                self.denying.show(&self.metrics.enforcement);
             }
             Heard::Plan(plan) => {
                 denying::tell_refusals(&plan);

@@ -76,6 +76,7 @@ impl Daemon {
         self.watch_parts();
         self.metrics.take_log(&self.log);
         self.metrics.enforcement.set_observing(self.settings.judging.observe);
+        self.metrics.enforcement.automatic_blocks_max.set(metrics::gauge(self.settings.judging.caps.entries));
         let small = [
             (map::ALLOWED, self.allowed.len()),
             (map::OWN, self.own.len()),
@@ -83,6 +84,7 @@ impl Daemon {
         ];
         small.into_iter().for_each(|(map, entries)| self.metrics.set_entries(map, entries));
         self.metrics.poll.observe(start.elapsed().as_secs_f64());
+        self.metrics.process.poll();
         self.health.beat();
     }
 

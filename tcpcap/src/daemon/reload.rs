@@ -24,6 +24,7 @@ impl Daemon {
             Ok(loaded) => loaded.settings,
             Err(problems) => {
                 self.metrics.enforcement.reload_errors.inc();
+                self.metrics.enforcement.last_reload_successful.set(0);
                 let cause = told(&problems);
                 tell::not_reloaded(because, &cause);
                 let remedy = "correct that; `tcpcap check` shows the same, a line each".to_owned();
@@ -38,6 +39,7 @@ impl Daemon {
         self.set_allowed();
         self.denying.configure(self.settings.deny.clone(), self.settings.feeds.clone(), &self.protected);
         self.metrics.enforcement.reloads.inc();
+        self.metrics.enforcement.last_reload_successful.set(1);
         let done = summary(&changes);
         tell::reloaded(because, &done);
         Ok(done)

@@ -175,7 +175,8 @@ impl Daemon {
         let (ring, counters, tally) = (kernel.ring()?, kernel.sources()?, kernel.tally()?);
         let (metrics, health) = (shown.metrics, shown.health);
         metrics.enforcement.pinned.set(i64::from(held.is_some()));
-        metrics.enforcement.feed_lines_skipped.set(gauge(denying.skipped()));
+        denying.show(&metrics.enforcement);
+        metrics.process.start();
         let unreadable = |what: &str| {
             let what = what.to_owned();
             move |e: std::io::Error| {

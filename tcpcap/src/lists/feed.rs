@@ -38,6 +38,8 @@ pub struct News {
     pub feed: Arc<str>,
     /// Its entries in force from now on.
     pub in_force: usize,
+    /// When what is in force was last written, in Unix seconds; none until it was read.
+    pub modified: Option<i64>,
     /// What happened.
     pub what: What,
 }
@@ -180,6 +182,7 @@ pub(super) struct Feed {
     /// When it is read again though it looks the same.
     again: Option<Instant>,
     emptied: bool,
+    modified: Option<i64>,
     trouble: Option<Trouble>,
 }
 
@@ -193,6 +196,7 @@ impl Feed {
             read: None,
             again: None,
             emptied: false,
+            modified: None,
             trouble: None,
         }
     }
@@ -246,7 +250,7 @@ impl Feed {
                 return self.complain(Trouble::Emptied);
             }
         }
-        self.trouble = None;
+        (self.trouble, self.modified) = (None, Some(stamp.modified.0));
         if *self.entries != entries {
             self.entries = Arc::new(entries);
         }
@@ -269,7 +273,7 @@ impl Feed {
     }
 
     fn news(&self, what: What) -> News {
-        News { feed: Arc::clone(&self.config.name), in_force: self.entries.len(), what }
+        News { feed: Arc::clone(&self.config.name), in_force: self.entries.len(), modified: self.modified, what }
     }
 }
 

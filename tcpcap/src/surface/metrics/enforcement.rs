@@ -7,7 +7,10 @@ use prometheus_client::{
     registry::Registry,
 };
 
-use super::labels::{BackendLabels, BlockLabels, OutcomeLabels, PartLabels, ReasonLabels};
+use super::{
+    feeds::FeedMetrics,
+    labels::{BackendLabels, BlockLabels, OutcomeLabels, PartLabels, ReasonLabels},
+};
 use crate::{history, mirror};
 
 /// Where blocks are written to.
@@ -23,8 +26,12 @@ pub struct Enforcement {
     observing: AtomicBool,
     /// Changes that the kernel refused and that are still due.
     owed: Gauge,
+    /// How many sources rules may have blocked at most.
+    pub automatic_blocks_max: Gauge,
     /// Entries of lists in force.
     pub list_entries: Gauge,
+    /// How the feeds are.
+    pub feeds: FeedMetrics,
     /// Lines of feeds that were skipped.
     pub feed_lines_skipped: Gauge,
     /// Entries of lists that hit who must never be blocked.
@@ -58,6 +65,8 @@ pub struct Enforcement {
     pub reloads: Counter,
     /// Those that were wrong.
     pub reload_errors: Counter,
+    /// 0 after a reload that failed, until one succeeds.
+    pub last_reload_successful: Gauge,
 }
 
 impl Enforcement {
@@ -73,6 +82,12 @@ impl Enforcement {
             "Changes of block lists that the kernel refused and that are still due",
             self.owed.clone(),
         );
+        r.register(
+            "automatic_blocks_max",
+            "Sources that rules may have blocked at once",
+            self.automatic_blocks_max.clone(),
+        );
+        self.feeds.register(r);
         r.register("list_entries", "Entries of deny networks and feeds in force", self.list_entries.clone());
         r.register("feed_lines_skipped", "Lines of feeds that were skipped", self.feed_lines_skipped.clone());
         r.register(
@@ -101,6 +116,13 @@ impl Enforcement {
         r.register("mirror_elements", "Elements in the sets of the nftables mirror", self.mirror_elements.clone());
         r.register("reloads", "Configurations taken over while running", self.reloads.clone());
         r.register("reload_errors", "Reloads refused because the configuration is wrong", self.reload_errors.clone());
+        // It was started with a right one.
+        self.last_reload_successful.set(1);
+        r.register(
+            "last_reload_successful",
+            "0 after a reload that was refused, until one is not",
+            self.last_reload_successful.clone(),
+        );
     }
 
     /// What is blocked, by who wants it, and what is still due.

@@ -73,6 +73,12 @@ pub(super) struct MapLabels {
     pub(super) map: &'static str,
 }
 
+/// A feed, by the name that the configuration gives it.
+#[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
+pub(super) struct FeedLabels {
+    pub(super) feed: String,
+}
+
 /// A kind of log lines.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
 pub(super) struct EventLabels {

@@ -1,7 +1,9 @@
 //! Prometheus metrics. No label holds anything that an attacker chooses.
 
 mod enforcement;
+mod feeds;
 mod labels;
+mod process;
 
 use std::sync::atomic::Ordering;
 
@@ -19,10 +21,12 @@ use tcpcap_common::{
 use super::log::Log;
 use crate::{control::server::Counters, translate};
 pub use enforcement::{Enforcement, gauge};
+pub use feeds::{FeedMetrics, FeedState};
 use labels::{
     EgressLabels, EventLabels, InterfaceLabels, MapLabels, ModeLabels, OutcomeLabels, PacketLabels, ReasonLabels,
     RuleLabels,
 };
+pub use process::Process;
 
 /// Upper bounds of the event-to-block histogram, seconds. The usual path takes some tens of microseconds.
 const EVENT_TO_BLOCK_BOUNDS: [f64; 10] = [20e-6, 50e-6, 100e-6, 200e-6, 500e-6, 1e-3, 5e-3, 20e-3, 0.1, 1.0];
@@ -61,6 +65,8 @@ pub struct Metrics {
     pub events_misshapen: Counter,
     findings: Family<RuleLabels, Counter>,
     decisions: Family<OutcomeLabels, Counter>,
+    /// What the daemon counts about itself.
+    pub process: Process,
     /// What enforcement counts.
     pub enforcement: Enforcement,
     /// What the control socket counts.
@@ -117,6 +123,7 @@ impl Default for Metrics {
             events_misshapen: Counter::default(),
             findings: Family::default(),
             decisions: Family::default(),
+            process: Process::default(),
             enforcement: Enforcement::default(),
             control: Counters::default(),
             http: Counters::default(),
@@ -195,6 +202,7 @@ impl Metrics {
         r.register("events_misshapen", "Ring records that were no events", self.events_misshapen.clone());
         r.register("findings", "Rules that fired", self.findings.clone());
         r.register("decisions", "What policy made of the findings", self.decisions.clone());
+        self.process.register(r);
         self.enforcement.register(r);
         self.control.register(r, "control");
         self.http.register(r, "http");

@@ -23,7 +23,7 @@ fn the_originals_two_names_are_kept() {
 }
 
 /// Labels whose values are chosen by tcpcap or by whoever runs it: `interface` is a card of this host.
-const LABELS: &str = "backend end event how interface kind layout map mode origin outcome part reason rule state status \
+const LABELS: &str = "backend end event feed how interface kind layout map mode origin outcome part reason rule state status \
                       verdict version window";
 
 /// A family as it is served.
@@ -106,6 +106,7 @@ fn used() -> Metrics {
     m.poll.observe(1e-3);
     m.take_log(&Log::silent());
     m.enforcement.set_blocks(1, 2, 3, 4);
+    m.enforcement.feeds.set([FeedState { name: "drop", healthy: true, modified: Some(1) }]);
     m.enforcement.set_history(&crate::history::Stats::default());
     m.enforcement.set_healthy("control", true);
     [&m.control, &m.http].iter().for_each(|served| served.answered(axum::http::StatusCode::OK));
@@ -200,4 +201,25 @@ fn only_maps_that_can_fill_up_have_room_to_show() {
     assert!(text.contains("tcpcap_map_max_entries{map=\"BLOCKS\"} 9\n"), "{text}");
     assert!(text.contains("tcpcap_map_entries{map=\"BLOCKS\"} 3\n"), "{text}");
     assert!(!text.contains("PENDING"), "{text}");
+}
+
+#[test]
+fn a_feed_that_is_no_longer_configured_is_no_longer_shown() {
+    let m = Metrics::default();
+    let shown = || {
+        let text = m.encode().unwrap();
+        let mut lines: Vec<_> =
+            text.lines().filter(|line| line.starts_with("tcpcap_feed_")).map(str::to_owned).collect();
+        lines.retain(|line| line.contains('{'));
+        lines.sort();
+        lines
+    };
+    let feed = |name, healthy, modified| FeedState { name, healthy, modified };
+    m.enforcement.feeds.set([feed("a", true, Some(7)), feed("b", false, None)]);
+    let a = ["tcpcap_feed_healthy{feed=\"a\"} 1", "tcpcap_feed_modified_timestamp_seconds{feed=\"a\"} 7"];
+    assert_eq!(shown(), [a[0], "tcpcap_feed_healthy{feed=\"b\"} 0", a[1]]);
+    m.enforcement.feeds.set([feed("a", true, Some(7))]);
+    assert_eq!(shown(), a);
+    m.enforcement.feeds.set([]);
+    assert!(shown().is_empty());
 }

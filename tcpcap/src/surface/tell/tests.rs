@@ -62,7 +62,7 @@ fn counted() -> Block {
 }
 
 fn news(what: What, in_force: usize) -> News {
-    News { feed: "drop.txt".into(), in_force, what }
+    News { feed: "drop.txt".into(), in_force, modified: None, what }
 }
 
 fn refusal() -> Refusal {
