@@ -84,8 +84,11 @@ pub(crate) struct Package {
 
 /// Packages that bring a service, and its units. Only their programs are wanted, so the services are masked first;
 /// where a package is there already, nothing is touched.
-pub(crate) const SERVICES: &[(&str, &[&str])] =
-    &[("openssh-server", &["ssh.service", "ssh.socket"]), ("prometheus", &["prometheus.service"])];
+pub(crate) const SERVICES: &[(&str, &[&str])] = &[
+    ("openssh-server", &["ssh.service", "ssh.socket"]),
+    ("prometheus", &["prometheus.service"]),
+    ("prometheus-alertmanager", &["prometheus-alertmanager.service"]),
+];
 
 const fn tool(name: &'static str, command: &'static str, why: &'static str) -> Package {
     needed(Part::Sandbox, name, command, why)
@@ -158,6 +161,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Part::Emulator, "kmod", "modprobe", "knows what their modules need"),
     needed(Part::Emulator, "xz-utils", "xz", "unpacks their modules"),
     needed(Part::Monitoring, "prometheus", "promtool", "scrapes, and tries alerts"),
+    needed(Part::Monitoring, "prometheus-alertmanager", "amtool", "reads the example of who is told what"),
     needed(Part::Kubernetes, "kubernetes-client", "kubectl", "renders manifests"),
     needed(Part::Cross, "gcc-aarch64-linux-gnu", "aarch64-linux-gnu-gcc", "links for aarch64"),
     Package {

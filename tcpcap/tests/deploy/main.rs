@@ -1,3 +1,7 @@
 //! What stands in `deploy/`, held against schemas and against what tcpcap has. Needs no root.
 
 mod systemd;
+mod dashboard;
+mod panels;
+mod prometheus;
+mod vocabulary;
