@@ -120,6 +120,11 @@ fn what_panels_ask_for_is_documented() {
             assert!(is_kept, "{place} has no label {label} to show");
         }
     }
+    for annotation in dashboard()["annotations"]["list"].as_array().unwrap() {
+        if let Some(expr) = annotation["expr"].as_str() {
+            vocabulary.check(expr, annotation["name"].as_str().unwrap());
+        }
+    }
 }
 
 #[test]
