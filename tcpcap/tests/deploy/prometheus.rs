@@ -273,3 +273,28 @@ fn the_scrape_configuration_names_the_job_that_alerts_and_dashboard_go_by() {
     let datasource: Value = yaml("grafana/provisioning/datasources/prometheus.yaml");
     assert_eq!(datasource["datasources"][0]["jsonData"]["timeInterval"], config["global"]["scrape_interval"]);
 }
+
+/// The commands of tcpcap that a text names in backticks: verb and long flags.
+fn commands(text: &str) -> BTreeMap<String, BTreeSet<String>> {
+    let mut commands = BTreeMap::<String, BTreeSet<String>>::new();
+    for command in text.split('`').skip(1).step_by(2).filter_map(|quoted| quoted.strip_prefix("tcpcap ")) {
+        let command = command.split(" | ").next().unwrap_or(command);
+        let mut words = command.split_whitespace();
+        let flags = commands.entry(words.next().unwrap().to_owned()).or_default();
+        flags.extend(words.filter(|word| word.starts_with("--")).map(str::to_owned));
+    }
+    commands
+}
+
+#[test]
+fn every_command_that_is_named_is_there() {
+    let runbook = include_str!("../../../docs/monitoring.md").split_once("## Runbook").unwrap().1;
+    let rules: String = alerts().iter().map(|alert| alert.0.annotations["description"].clone()).collect();
+    for (verb, flags) in [commands(runbook), commands(&rules)].into_iter().flatten() {
+        if verb == "--version" {
+            continue;
+        }
+        let help = accepted(env!("CARGO_BIN_EXE_tcpcap"), &[&verb, "--help"], &[]);
+        assert!(flags.iter().all(|flag| help.contains(flag.as_str())), "{verb} has not all of {flags:?}");
+    }
+}

@@ -21,8 +21,8 @@ pub const SOON: Duration = Duration::from_secs(60);
 /// How often it scrapes and judges here, instead of every 15 s.
 const INTERVAL: &str = "1s";
 
-/// By how much `for:` is shortened here: what is to be so for minutes in earnest is to be so for seconds.
-const HASTE: u32 = 60;
+/// By how much `for:` is shortened here: what is to be so for a minute in earnest is to be so for half a second.
+const HASTE: u32 = 120;
 
 /// But not to less: on a busy machine a scrape may come late.
 const SHORTEST: Duration = Duration::from_secs(4);
