@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, time::Instant};
 use aya::maps::{Map, MapData};
 use tcpcap::kernel::Blocks;
 use tcpcap_common::{Addr, LAYOUT_VERSION, record::map};
-use tcpcap_lab::{Namespace, layout::CARD, wait_until};
+use tcpcap_lab::{Lab, Namespace, layout::CARD, wait_until};
 
 use crate::{
     panels::{dashboard, deploy, queries, text, used},
@@ -117,6 +117,21 @@ fn what_goes_wrong_on_a_host_is_told_of_by_its_own_alert() {
     assert_eq!(feed.labels["feed"], "drop.txt");
     let away = prometheus.fires("TcpcapInterfaceDetached");
     assert_eq!(away.labels["interface"], CARD);
+}
+
+#[test]
+fn many_hosts_are_scraped_at_their_port_and_called_by_their_name() {
+    let lab = Lab::new().unwrap();
+    let (_prometheus, known) = Prometheus::start_for_many(&lab.namespace("monitor").unwrap());
+    let known: Vec<_> = known.iter().map(|(url, instance)| (url.as_str(), instance.as_str())).collect();
+    let expected = [
+        ("http://127.0.0.1:2112/metrics", "127.0.0.1"),
+        ("http://192.0.2.4:9112/metrics", "192.0.2.4"),
+        ("http://[2001:db8::3]:2112/metrics", "[2001:db8::3]"),
+        ("http://web1.example.net:2112/metrics", "web1.example.net"),
+        ("http://web2.example.net:2112/metrics", "web2.example.net"),
+    ];
+    assert_eq!(known, expected);
 }
 
 /// The kernel's list of sources, as anybody with enough rights can open it.

@@ -80,16 +80,37 @@ fn fetch(path: &str) -> std::io::Result<String> {
 impl Prometheus {
     /// Starts it, and waits until it has scraped a daemon.
     pub fn start(namespace: &Namespace) -> Self {
+        let prometheus = Self::launch(namespace, TempDir::new().unwrap());
+        prometheus.wait_for("a scrape", || !prometheus.query("up{job=\"tcpcap\"} == 1").is_empty());
+        prometheus
+    }
+
+    /// Starts it with the example of many hosts where its configuration looks for such, and waits until it knows them;
+    /// returns where each is scraped, and what it is called.
+    pub fn start_for_many(namespace: &Namespace) -> (Self, BTreeMap<String, String>) {
         let dir = TempDir::new().unwrap();
+        fs::create_dir(dir.path().join("targets")).unwrap();
+        fs::copy(deploy("prometheus/targets/example.yml.off"), dir.path().join("targets/hosts.yml")).unwrap();
+        let prometheus = Self::launch(namespace, dir);
+        let known = || -> BTreeMap<String, String> {
+            let data = prometheus.ask("targets", None).unwrap_or_else(|| json!({ "activeTargets": [] }));
+            let text = |value: &Value| value.as_str().unwrap().to_owned();
+            let target = |target: &Value| (text(&target["scrapeUrl"]), text(&target["labels"]["instance"]));
+            data["activeTargets"].as_array().unwrap().iter().map(target).collect()
+        };
+        prometheus.wait_for("its targets", || known().len() > 1);
+        let known = known();
+        (prometheus, known)
+    }
+
+    fn launch(namespace: &Namespace, dir: TempDir) -> Self {
         let mut command = namespace.command("prometheus");
         command
             .arg(format!("--config.file={}", hasten(dir.path()).display()))
             .arg(format!("--storage.tsdb.path={}", dir.path().join("data").display()))
             .args([&format!("--web.listen-address={ADDRESS}"), "--log.level=warn"]);
         let process = Process::spawn("prometheus", command).unwrap();
-        let prometheus = Self { namespace: namespace.clone(), process, _dir: dir };
-        prometheus.wait_for("a scrape", || !prometheus.query("up{job=\"tcpcap\"} == 1").is_empty());
-        prometheus
+        Self { namespace: namespace.clone(), process, _dir: dir }
     }
 
     /// Waits until something holds; if it never does, says what Prometheus and its alerts said.
