@@ -29,7 +29,7 @@ fn a_healthy_host_fires_nothing_then_a_wave_is_told_of_and_the_end_of_the_daemon
     // Until the first scrape there is nothing to scrape, and an alert for that.
     wait_until("nothing to fire", SOON, || prometheus.alerts().is_empty()).unwrap();
     let since = Instant::now();
-    prometheus.has_scraped(10);
+    prometheus.has_scraped(6);
     assert!(prometheus.firing().is_empty(), "{:?}", prometheus.alerts());
     let span = since.elapsed().as_secs();
     let fired = prometheus.query(&format!("count_over_time(ALERTS{{alertstate=\"firing\"}}[{span}s])"));
