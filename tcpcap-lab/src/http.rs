@@ -13,9 +13,9 @@ use std::{
 
 use anyhow::Context;
 
-use crate::namespace::Namespace;
+use crate::{namespace::Namespace, wait::patience};
 
-/// How long an honest client waits before it calls a fetch failed. A lost SYN costs it a second.
+/// How long an honest client waits before it calls a fetch failed, on a machine of today. A lost SYN costs it a second.
 pub const PATIENCE: Duration = Duration::from_secs(3);
 const PAGE: &str = "HTTP/1.1 200 OK\r\nContent-Length: 6\r\nConnection: close\r\n\r\nhello\n";
 
@@ -37,9 +37,10 @@ pub fn get(namespace: &Namespace, server: SocketAddr, path: &str) -> anyhow::Res
 }
 
 fn fetch(server: SocketAddr, path: &str) -> io::Result<Answer> {
-    let mut stream = TcpStream::connect_timeout(&server, PATIENCE)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    stream.set_write_timeout(Some(PATIENCE))?;
+    let within = patience(PATIENCE);
+    let mut stream = TcpStream::connect_timeout(&server, within)?;
+    stream.set_read_timeout(Some(within))?;
+    stream.set_write_timeout(Some(within))?;
     write!(stream, "GET {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n\r\n")?;
     let mut bytes = Vec::new();
     stream.read_to_end(&mut bytes)?;
@@ -110,7 +111,7 @@ fn serve(listener: &TcpListener, stop: &AtomicBool) {
 }
 
 fn answer(stream: &TcpStream) -> io::Result<()> {
-    stream.set_read_timeout(Some(PATIENCE))?;
+    stream.set_read_timeout(Some(patience(PATIENCE)))?;
     let mut from = BufReader::new(stream);
     let mut line = String::new();
     while from.read_line(&mut line)? > 0 && !line.trim_end().is_empty() {

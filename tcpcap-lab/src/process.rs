@@ -13,7 +13,7 @@ use anyhow::{Context, bail};
 
 use crate::{
     interrupt, spawner,
-    wait::{wait_for, wait_until},
+    wait::{patience, wait_for, wait_until},
 };
 
 /// How much of the output an error shows.
@@ -190,7 +190,7 @@ impl Process {
         self.signal(libc::SIGTERM);
         // On the way out after Ctrl-C too: hence not `wait`, which would end at once.
         let start = Instant::now();
-        while start.elapsed() < within {
+        while start.elapsed() < patience(within) {
             if let Some(status) = self.ended() {
                 return Ok(status);
             }

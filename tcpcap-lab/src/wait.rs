@@ -1,6 +1,8 @@
 //! Waiting for conditions.
 
 use std::{
+    env,
+    sync::OnceLock,
     thread,
     time::{Duration, Instant},
 };
@@ -12,11 +14,26 @@ use crate::interrupt;
 /// How often a condition is looked at. Short against all that is waited for, long against what a look costs.
 pub(crate) const INTERVAL: Duration = Duration::from_millis(5);
 
+/// How many times longer to wait than on a machine of today: 1 to 100, for emulated ones.
+const SLOW: &str = "TCPCAP_SLOW";
+
+/// As long as something may take here that may take so long on a machine of today.
+#[must_use]
+pub fn patience(usual: Duration) -> Duration {
+    static FACTOR: OnceLock<u32> = OnceLock::new();
+    usual * *FACTOR.get_or_init(|| factor(env::var(SLOW).ok().as_deref()))
+}
+
+fn factor(told: Option<&str>) -> u32 {
+    told.and_then(|told| told.parse().ok()).unwrap_or(1).clamp(1, 100)
+}
+
 /// Waits until something is there and returns it; `what` is named when it does not come in time.
 ///
 /// # Errors
-/// When `within` has passed, or the user wants to stop.
+/// When `within` has passed (longer where `TCPCAP_SLOW` says so), or the user wants to stop.
 pub fn wait_for<T>(what: &str, within: Duration, mut look: impl FnMut() -> Option<T>) -> anyhow::Result<T> {
+    let within = patience(within);
     let start = Instant::now();
     loop {
         // Read before the look, so that there is one look after the time is over.
@@ -53,6 +70,11 @@ mod tests {
         })
         .unwrap();
         assert_eq!(looks, 3);
+    }
+
+    #[test]
+    fn patience_grows_within_reason() {
+        assert_eq!([Some("8"), Some("0"), Some("1000"), Some("x"), None].map(factor), [8, 1, 100, 1, 1]);
     }
 
     #[test]
