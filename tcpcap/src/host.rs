@@ -10,6 +10,14 @@ use crate::failure::Failure;
 /// the bar; 5.10 is the long-term release above it.
 pub const MIN_KERNEL: (u32, u32) = (5, 10);
 
+/// From here on the kernel counts BPF's memory by control group, not by the limit of locked memory.
+pub(crate) const COUNTED_BY_CGROUP: (u32, u32) = (5, 11);
+/// What the maps take before anybody is blocked, with room: bytes.
+pub(crate) const LOCKED: u64 = 256 << 20;
+/// How that limit is raised.
+pub(crate) const UNLOCK: &str = "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: \
+     --ulimit memlock=-1; or give it CAP_SYS_RESOURCE";
+
 /// Now, on the clock that the kernel program stamps its events with.
 #[must_use]
 pub fn now() -> Time {
@@ -55,6 +63,17 @@ pub fn require() -> Result<(), Failure> {
     require_kernel(release.trim())?;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
     require_capabilities(effective_capabilities(&status))
+}
+
+/// The limit of locked memory in bytes, where it counts on this kernel and is too low for tcpcap's maps.
+pub(crate) fn short_of_locked_memory() -> Option<u64> {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
+    let mut limit = MaybeUninit::<libc::rlimit>::uninit();
+    // SAFETY: the pointer is valid for a write, which a success has made.
+    let soft = unsafe {
+        (libc::getrlimit(libc::RLIMIT_MEMLOCK, limit.as_mut_ptr()) == 0).then(|| limit.assume_init().rlim_cur)
+    };
+    soft.filter(|soft| kernel_version(&release) < COUNTED_BY_CGROUP && *soft < LOCKED)
 }
 
 /// The first two numbers of a kernel's release; zeros where there are none.

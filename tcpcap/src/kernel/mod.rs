@@ -28,7 +28,7 @@ use tcpcap_common::{
     record::{Settings, map, setting},
 };
 
-use crate::failure::Failure;
+use crate::{failure::Failure, host};
 
 /// The object that the build script made of tcpcap-ebpf.
 pub static OBJECT: &[u8] = aya::include_bytes_aligned!(concat!(env!("OUT_DIR"), "/tcpcap.bpf.o"));
@@ -135,13 +135,18 @@ impl Kernel {
                 loader.map_pin_path(name, pins.maps().join(name));
             }
         }
-        let mut bpf = loader.load(OBJECT).map_err(|e| refused("the kernel refuses tcpcap's maps", &e))?;
+        let mut bpf = loader
+            .load(OBJECT)
+            .map_err(|e| unlocked(&e).unwrap_or_else(|| refused("the kernel refuses tcpcap's maps", &e)))?;
         let mut last = None;
         for name in PROGRAMS {
             match xdp(&mut bpf, name)?.load() {
                 Ok(()) => return Ok(Self { bpf, program: name }),
                 Err(e) => last = Some(e),
             }
+        }
+        if let Some(failure) = last.as_ref().and_then(|e| unlocked(e)) {
+            return Err(failure);
         }
         let e = last.map_or_else(String::new, |e| chain(&e));
         Err(Failure::failed(format!("the kernel refuses the XDP program: {e}"), REFUSED_REMEDY))
@@ -246,6 +251,17 @@ const REFUSED_REMEDY: &str =
 
 fn refused(what: &str, e: &(dyn std::error::Error + 'static)) -> Failure {
     Failure::failed(format!("{what}: {}", chain(e)), REFUSED_REMEDY)
+}
+
+/// What an error means where maps and programs count against the limit of locked memory, and that is low.
+fn unlocked(e: &(dyn std::error::Error + 'static)) -> Option<Failure> {
+    let limit = host::short_of_locked_memory().filter(|_| os_error(e) == Some(libc::EPERM))?;
+    let (major, minor) = host::COUNTED_BY_CGROUP;
+    let cause = format!(
+        "{} KiB of memory may be locked, and before Linux {major}.{minor} tcpcap's maps count against that",
+        limit >> 10
+    );
+    Some(Failure::failed(cause, host::UNLOCK))
 }
 
 fn broken(name: &str) -> Failure {

@@ -6,7 +6,7 @@ use nix::unistd::User;
 
 use super::{Finding, Host};
 use crate::{
-    host::missing_capabilities,
+    host::{COUNTED_BY_CGROUP, LOCKED, UNLOCK, missing_capabilities},
     kernel::{BPFFS, survey},
 };
 use tcpcap_common::LAYOUT_VERSION;
@@ -15,10 +15,6 @@ use tcpcap_common::LAYOUT_VERSION;
 const SERVICE_USER: &str = "tcpcap";
 const SYS_NICE: u32 = 23;
 const SYS_RESOURCE: u32 = 24;
-/// From here on the kernel counts BPF's memory by control group, not by this limit.
-const COUNTED_BY_CGROUP: (u32, u32) = (5, 11);
-/// Bytes: what the maps take before anybody is blocked, with room.
-const MEMLOCK: u64 = 256 << 20;
 /// What readers of the port, clients of the socket, the history and the kernel's objects take, with room.
 const OPEN_FILES: u64 = 1024;
 
@@ -187,14 +183,13 @@ pub(super) fn memlock(host: &Host) -> Finding {
     }
     match limit(host, "Max locked memory") {
         // The library does so when the kernel refuses a map.
-        Ok(Some(bytes)) if bytes < MEMLOCK && host.capabilities() & 1 << SYS_RESOURCE != 0 => {
+        Ok(Some(bytes)) if bytes < LOCKED && host.capabilities() & 1 << SYS_RESOURCE != 0 => {
             Finding::ok(format!("{} KiB, which tcpcap raises by itself", bytes >> 10))
         }
-        Ok(Some(bytes)) if bytes < MEMLOCK => Finding::fail(
+        Ok(Some(bytes)) if bytes < LOCKED => Finding::fail(
             format!("{} KiB, and this kernel counts maps against it", bytes >> 10),
-            format!("tcpcap's maps take up to {} MiB", MEMLOCK >> 20),
-            "ulimit -l unlimited; systemd: LimitMEMLOCK=infinity; podman, docker: --ulimit memlock=-1; or give it \
-             CAP_SYS_RESOURCE",
+            format!("tcpcap's maps take up to {} MiB", LOCKED >> 20),
+            UNLOCK,
         ),
         Ok(Some(bytes)) => Finding::ok(format!("{} MiB", bytes >> 20)),
         Ok(None) => Finding::ok("no limit"),
