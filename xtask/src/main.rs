@@ -3,6 +3,7 @@
 mod bench;
 mod eval;
 mod fuzz;
+mod kernels;
 mod lint;
 mod machine;
 mod needs;

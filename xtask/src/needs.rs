@@ -160,6 +160,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Part::Emulator, "cpio", "cpio", "packs what they begin with"),
     needed(Part::Emulator, "kmod", "modprobe", "knows what their modules need"),
     needed(Part::Emulator, "xz-utils", "xz", "unpacks their modules"),
+    needed(Part::Emulator, "e2fsprogs", "mke2fs", "makes the disk that outlives their boots"),
     needed(Part::Monitoring, "prometheus", "promtool", "scrapes, and tries alerts"),
     needed(Part::Monitoring, "prometheus-alertmanager", "amtool", "reads the example of who is told what"),
     needed(Part::Kubernetes, "kubernetes-client", "kubectl", "renders manifests"),

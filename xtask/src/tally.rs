@@ -63,6 +63,12 @@ impl Tally {
     }
 }
 
+impl AsMut<Self> for Tally {
+    fn as_mut(&mut self) -> &mut Self {
+        self
+    }
+}
+
 /// The line without terminal escapes of the form `ESC [ … letter`, or with the charset switch `ESC ( B` before.
 fn without_colour(line: &str) -> String {
     let mut plain = String::with_capacity(line.len());

@@ -2,7 +2,7 @@
 
 use std::{
     io::{BufRead, BufReader, IsTerminal, Write, stdout},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
     time::Instant,
 };
@@ -11,8 +11,9 @@ use anyhow::{Context, bail};
 
 use crate::{
     eval, fuzz,
+    kernels::{self, Built, OWN, PROGRAMS, SERIES, Tried},
     machine::{self, Root},
-    needs::ALL,
+    needs::{ALL, Part},
     package, run, setup,
     step::seconds,
     sudo,
@@ -30,30 +31,59 @@ pub(crate) struct Test {
     /// What takes minutes, too
     #[arg(long)]
     long: bool,
+    /// The kernel program and a short life of the daemon on other kernels, emulated, and on this one; with --tier or
+    /// --long after those, else alone
+    #[arg(long)]
+    kernels: bool,
+    /// The same on this series of Debian's kernels (such as 6.1) or on this machine's own (own); may be repeated
+    #[arg(long, value_name = "SERIES")]
+    kernel: Vec<String>,
     /// For the test programs: part of a test's name, or their options
     #[arg(last = true)]
     args: Vec<String>,
 }
 
-/// A suite and what it did.
-type Outcome = (&'static Suite, Tally);
+/// A line of the report: what was run, its tiers, and what it did.
+struct Outcome {
+    name: String,
+    tiers: String,
+    tally: Tally,
+}
+
+impl Outcome {
+    fn of(suite: &Suite, tally: Tally) -> Self {
+        let tiers = suite.tiers.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
+        Self { name: suite.name.to_owned(), tiers, tally }
+    }
+}
 
 impl Test {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let start = Instant::now();
-        let suites: Vec<&'static Suite> = SUITES.iter().filter(|s| s.is_wanted(&self.tier, self.long)).collect();
-        if suites.is_empty() {
+        let kernels = self.kernels();
+        let others = kernels.is_empty() || self.long || !self.tier.is_empty();
+        let suites: Vec<&'static Suite> =
+            SUITES.iter().filter(|s| others && s.is_wanted(&self.tier, self.long)).collect();
+        if suites.is_empty() && kernels.is_empty() {
             bail!("no suite belongs to tier {:?}\n  tiers with suites: 1, 2, 3, 4, 6", self.tier);
         }
-        let parts: Vec<_> = ALL.into_iter().filter(|p| suites.iter().any(|s| s.parts().contains(p))).collect();
-        setup::ensure(&parts)?;
+        let for_kernels: &[Part] = match kernels.as_slice() {
+            [] => &[],
+            [own] if own == OWN => &kernels::PARTS[..3],
+            _ => &kernels::PARTS,
+        };
+        let is_needed = |p: &Part| suites.iter().any(|s| s.parts().contains(p)) || for_kernels.contains(p);
+        setup::ensure(&ALL.into_iter().filter(is_needed).collect::<Vec<_>>())?;
 
         let mut outcomes: Vec<Outcome> = Vec::new();
         for suite in suites {
-            outcomes.push((suite, self.suite(suite)?));
+            outcomes.push(Outcome::of(suite, self.suite(suite)?));
+        }
+        if !kernels.is_empty() {
+            outcomes.extend(self.on_kernels(&kernels)?);
         }
         let mut total = Tally::default();
-        outcomes.iter().for_each(|(_, tally)| total.add(tally));
+        outcomes.iter().for_each(|outcome| total.add(&outcome.tally));
         if total.ran() == 0 && total.failed == 0 {
             total.fail("no test ran at all");
         }
@@ -99,10 +129,11 @@ impl Test {
         let start = Instant::now();
         let built = build(&args)?;
         tally.building = start.elapsed();
-        let Some(programs) = built else {
+        let Some(messages) = built else {
             tally.fail("does not compile");
             return Ok(());
         };
+        let programs = workspace::executables(&messages, |m| m["profile"]["test"] == true);
         let shown = if suite.shows_tcpcap { Some(run::build()?) } else { None };
         let dist = match suite.ships {
             [] => None,
@@ -119,17 +150,77 @@ impl Test {
         if suite.root {
             for program in &programs {
                 match as_root(program, suite.packages[0], shown.as_deref(), dist.as_deref()) {
-                    Some(mut command) => stream(command.args(self.harness_args(suite)), tally)?,
+                    Some(mut command) => stream(command.args(self.harness_args(suite)), tally, Tally::read)?,
                     None => tally.fail("needs root, and there is no sudo to ask"),
                 }
             }
         } else {
             let mut cargo = workspace::cargo_command(&args);
             cargo.envs(dist.map(|place| ("TCPCAP_DIST", place)));
-            stream(cargo.arg("--").args(self.harness_args(suite)), tally)?;
+            stream(cargo.arg("--").args(self.harness_args(suite)), tally, Tally::read)?;
         }
         tally.running = start.elapsed();
         Ok(())
+    }
+
+    /// The kernels to be tried, by series.
+    fn kernels(&self) -> Vec<String> {
+        match (self.kernel.is_empty(), self.kernels || self.tier.contains(&kernels::TIER)) {
+            (false, _) => self.kernel.clone(),
+            (true, true) => SERIES.iter().chain([&OWN]).map(|series| (*series).to_owned()).collect(),
+            (true, false) => Vec::new(),
+        }
+    }
+
+    /// Builds what is tried on other kernels, and tries it on each.
+    fn on_kernels(&self, kernels: &[String]) -> anyhow::Result<Vec<Outcome>> {
+        let start = Instant::now();
+        let Some(built) = Built::new(build(&kernels::cargo_args())?)? else {
+            let mut tally = Tally::default();
+            tally.fail("what is tried on other kernels does not compile");
+            return Ok(vec![Outcome { name: "kernels".to_owned(), tiers: kernels::TIER.to_string(), tally }]);
+        };
+        let building = start.elapsed();
+        let others: Vec<&str> = kernels.iter().map(String::as_str).filter(|series| *series != OWN).collect();
+        let mut tried = kernels::on(&others, &built, &self.args);
+        if kernels.iter().any(|series| series == OWN) {
+            tried.extend(self.on_this_kernel(&built)?);
+        }
+        if let Some(first) = tried.first_mut() {
+            first.tally.building = building;
+        }
+        kernels::print_costs(&tried);
+        let outcomes = tried.into_iter().map(|tried| {
+            let name = tried.name();
+            let mut tally = tried.tally;
+            // A name may well match in one program only.
+            if tally.ran() == 0 && self.args.is_empty() {
+                tally.fail("ran no tests");
+            }
+            tally.failures.iter_mut().for_each(|failure| *failure = format!("{name}: {failure}"));
+            Outcome { name, tiers: kernels::TIER.to_string(), tally }
+        });
+        Ok(outcomes.collect())
+    }
+
+    fn on_this_kernel(&self, built: &Built) -> anyhow::Result<Vec<Tried>> {
+        println!("\n== on this machine's own kernel: the kernel program, and a short life of the daemon");
+        let mut all = Vec::new();
+        for (name, path) in PROGRAMS.into_iter().zip(&built.programs) {
+            let mut tried = Tried::new(name, OWN);
+            let start = Instant::now();
+            match as_root(path, kernels::PACKAGE, None, None) {
+                // It is not booted for this.
+                Some(mut command) => {
+                    command.args(["--test-threads=1", "--skip", kernels::REBOOT]).args(&self.args);
+                    stream(&mut command, &mut tried, Tried::read)?;
+                }
+                None => tried.tally.fail("needs root, and there is no sudo to ask"),
+            }
+            tried.tally.running = start.elapsed();
+            all.push(tried);
+        }
+        Ok(all)
     }
 
     fn captures(&self, tally: &mut Tally) -> anyhow::Result<()> {
@@ -156,15 +247,12 @@ impl Test {
     }
 }
 
-/// Compiles the test programs and names them; `None` when they do not compile, which cargo has then said.
-fn build(args: &[&str]) -> anyhow::Result<Option<Vec<PathBuf>>> {
+/// Compiles the test programs, and returns cargo's messages; `None` when they do not compile, which cargo has then said.
+fn build(args: &[&str]) -> anyhow::Result<Option<Vec<u8>>> {
     let mut cargo = workspace::cargo_command(args);
     cargo.args(["--no-run", "--message-format=json-render-diagnostics"]).stderr(Stdio::inherit());
     let out = cargo.output().context("cannot run cargo")?;
-    if !out.status.success() {
-        return Ok(None);
-    }
-    Ok(Some(workspace::executables(&out.stdout, |m| m["profile"]["test"] == true)))
+    Ok(out.status.success().then_some(out.stdout))
 }
 
 /// The test program as cargo would start it, but as root. `None` if that cannot be.
@@ -181,9 +269,12 @@ fn as_root(program: &Path, package: &str, shown: Option<&Path>, dist: Option<&Pa
     Some(command)
 }
 
-/// Runs a command whose standard output is shown as it comes, and counted.
-fn stream(command: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
-    let failed_before = tally.failed;
+/// Runs a command whose standard output is shown as it comes, and each line of which is read.
+fn stream<T>(command: &mut Command, into: &mut T, read: impl Fn(&mut T, &str)) -> anyhow::Result<()>
+where
+    T: AsMut<Tally>,
+{
+    let failed_before = into.as_mut().failed;
     let mut child = command
         .stdout(Stdio::piped())
         .spawn()
@@ -202,7 +293,7 @@ fn stream(command: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
         for &byte in chunk {
             line.push(byte);
             if byte == b'\n' {
-                tally.read(&String::from_utf8_lossy(&line));
+                read(into, &String::from_utf8_lossy(&line));
                 line.clear();
             }
         }
@@ -211,24 +302,27 @@ fn stream(command: &mut Command, tally: &mut Tally) -> anyhow::Result<()> {
     }
     let status = child.wait()?;
     // A program that was killed has no line to say so.
-    if !status.success() && tally.failed == failed_before {
-        tally.fail(format!("ended with {status}"));
+    if !status.success() && into.as_mut().failed == failed_before {
+        into.as_mut().fail(format!("ended with {status}"));
     }
     Ok(())
 }
 
 fn report(outcomes: &[Outcome], total: &Tally) {
+    let width = outcomes.iter().map(|outcome| outcome.name.len()).max().unwrap_or(0).max(12);
     println!(
-        "\n{:<12} {:<8} {:>7} {:>7} {:>8} {:>13} {:>13}",
+        "\n{:<width$} {:<6} {:>6} {:>6} {:>7} {:>12} {:>12}",
         "suite", "tiers", "passed", "failed", "skipped", "building", "running"
     );
     let row = |name: &str, tiers: &str, t: &Tally| {
         let (building, running) = (seconds(t.building), seconds(t.running));
-        println!("{name:<12} {tiers:<8} {:>7} {:>7} {:>8} {building:>13} {running:>13}", t.passed, t.failed, t.skipped);
+        println!(
+            "{name:<width$} {tiers:<6} {:>6} {:>6} {:>7} {building:>12} {running:>12}",
+            t.passed, t.failed, t.skipped
+        );
     };
-    for (suite, tally) in outcomes {
-        let tiers = suite.tiers.iter().map(u8::to_string).collect::<Vec<_>>().join(" ");
-        row(suite.name, &tiers, tally);
+    for outcome in outcomes {
+        row(&outcome.name, &outcome.tiers, &outcome.tally);
     }
     row("total", "", total);
     if !total.failures.is_empty() {
