@@ -16,7 +16,7 @@ use super::{
         BPF_FS_MAGIC, MAPS_PREFIX, NAMESPACE_PREFIX, ROOT, entries, file_system, holder, links, name_of, namespace,
     },
 };
-use crate::failure::Failure;
+use crate::{failure::Failure, host};
 
 const BPF_MAP_CREATE: libc::c_long = 0;
 const ARRAY: u32 = 2;
@@ -31,11 +31,24 @@ struct MapAttr {
     flags: u32,
 }
 
-/// Whether bpf(2) works: makes the smallest map, and lets go of it.
+/// Whether bpf(2) works: makes the smallest map, and lets go of it. Where maps count against the limit of locked memory, it
+/// raises that first, if it may, as the library does for the daemon.
 ///
 /// # Errors
 /// The kernel's own.
 pub fn make_a_map() -> io::Result<()> {
+    match try_a_map() {
+        Err(e) if e.raw_os_error() == Some(libc::EPERM) && host::short_of_locked_memory().is_some() => {
+            let unlimited = libc::rlimit { rlim_cur: libc::RLIM_INFINITY, rlim_max: libc::RLIM_INFINITY };
+            // SAFETY: the kernel reads a limit. Refused, it leaves the old one.
+            unsafe { libc::setrlimit(libc::RLIMIT_MEMLOCK, &raw const unlimited) };
+            try_a_map()
+        }
+        tried => tried,
+    }
+}
+
+fn try_a_map() -> io::Result<()> {
     let attr = MapAttr { kind: ARRAY, key_size: 4, value_size: 4, max_entries: 1, flags: 0 };
     // SAFETY: the kernel reads that many bytes of `attr`.
     let fd = unsafe { libc::syscall(libc::SYS_bpf, BPF_MAP_CREATE, &raw const attr, size_of::<MapAttr>()) };

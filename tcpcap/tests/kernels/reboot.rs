@@ -60,7 +60,8 @@ fn after_it_nothing_is_pinned_and_the_block_is_back_with_what_time_it_had_left()
     assert!(is_cut_off(&net));
     let list = tcpcap_lab::http::get(&net.sensor, metrics::ADDRESS, "/api/v1/blocks").unwrap().body;
     let list: serde_json::Value = serde_json::from_str(&list).unwrap();
-    assert_eq!(list[0]["network"], "203.0.113.1", "{list}");
+    assert_eq!(list[0]["network"], "203.0.113.1/32", "{list}");
+    assert!(list[0]["left_s"].as_u64().is_some_and(|left| left > 0 && left < 600), "{list}");
     wait_until("a drop", SOON, || {
         let metrics = tcpcap_lab::Metrics::wait_until(&net.sensor, "metrics", SOON, |_| true).unwrap();
         metrics.dropped() > 0

@@ -20,7 +20,8 @@ fn as_nobody(net: &Direct, place: &Path, locked: &str) -> Command {
     let [state, socket] = [&state, &socket].map(|path| path.to_str().unwrap());
     let run = tcpcap(&net.sensor, &["run", "--iface", CARD, "--state", state, "--socket", socket]);
     let mut command = net.sensor.command("sh");
-    command.args(["-c", "ulimit -l $0 && exec setpriv \"$@\"", locked]);
+    // By its path: a shell may have a lesser one of its own.
+    command.args(["-c", "ulimit -l $0 && exec /usr/bin/setpriv \"$@\"", locked]);
     command.args(["--reuid", "65534", "--regid", "65534", "--clear-groups", "--no-new-privs"]);
     command.args(["--bounding-set", CAPABILITIES, "--inh-caps", CAPABILITIES, "--ambient-caps", CAPABILITIES]);
     // The first four words enter the namespace and name the program, which is another one here.

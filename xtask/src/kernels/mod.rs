@@ -170,23 +170,23 @@ impl<'a> Guest<'a> {
         self.say(&format!("== {}: the kernel program, and a short life of the daemon", self.kernel.release));
         let disk = self.place.join("disk.img");
         boot::disk(&disk)?;
-        let skipped = ["--skip", AFTER_REBOOT].map(str::to_owned);
-        let is_well = self.boot(&disk, &self.programs(&PROGRAMS, &skipped), tried)?;
-        // With names chosen the second boot may have nothing to do.
-        if is_well && self.args.is_empty() {
-            self.boot(&disk, &self.programs(&PROGRAMS[1..], &[AFTER_REBOOT.to_owned()]), tried)?;
+        let first: Vec<&str> =
+            ["--skip", AFTER_REBOOT].into_iter().chain(self.args.iter().map(String::as_str)).collect();
+        let is_well = self.boot(&disk, &self.programs(&PROGRAMS, &first), tried)?;
+        if is_well && (self.args.is_empty() || self.args.iter().any(|arg| arg.starts_with("reboot"))) {
+            self.boot(&disk, &self.programs(&PROGRAMS[1..], &[AFTER_REBOOT]), tried)?;
         }
         Ok(())
     }
 
-    fn programs(&self, names: &[&'static str], more: &[String]) -> Vec<Program> {
+    fn programs(&self, names: &[&'static str], args: &[&str]) -> Vec<Program> {
         let directory = workspace::root().join("tcpcap");
         let paths = PROGRAMS.iter().zip(&self.built.programs).filter(|(name, _)| names.contains(name));
         let program = |(name, path): (&&'static str, &PathBuf)| Program {
             name,
             path: path.clone(),
             directory: directory.clone(),
-            args: ["--test-threads=1".to_owned()].iter().chain(more).chain(self.args).cloned().collect(),
+            args: ["--test-threads=1"].iter().chain(args).map(|arg| (*arg).to_owned()).collect(),
             vars: [("TCPCAP_SLOW", SLOW), ("TCPCAP_KEPT", "/kept"), ("RUST_BACKTRACE", "0")]
                 .map(|(name, value)| (name.to_owned(), value.to_owned()))
                 .into(),

@@ -6,7 +6,7 @@ use nix::unistd::User;
 
 use super::{Finding, Host};
 use crate::{
-    host::{COUNTED_BY_CGROUP, LOCKED, UNLOCK, missing_capabilities},
+    host::{COUNTED_BY_CGROUP, LOCKED, UNLOCK, missing_capabilities, short_of_locked_memory},
     kernel::{BPFFS, survey},
 };
 use tcpcap_common::LAYOUT_VERSION;
@@ -56,7 +56,18 @@ fn is_filtered(host: &Host) -> bool {
 }
 
 pub(super) fn bpf(host: &Host) -> Finding {
-    answered(survey::make_a_map(), host.has_rights(), is_filtered(host))
+    let answer = survey::make_a_map();
+    if answer.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EPERM))
+        && host.has_rights()
+        && let Some(limit) = short_of_locked_memory()
+    {
+        return Finding::fail(
+            format!("bpf(2): no memory to lock, of {} KiB in all", limit >> 10),
+            "this kernel counts maps against that, see `memlock`",
+            UNLOCK,
+        );
+    }
+    answered(answer, host.has_rights(), is_filtered(host))
 }
 
 /// What the answer to bpf(2) means.
