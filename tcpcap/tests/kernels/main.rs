@@ -10,3 +10,6 @@ mod rights;
 mod sensor;
 mod told;
 mod verifier;
+
+/// What users are told of kernels.
+const DOCUMENT: &str = include_str!("../../../docs/kernels.md");

@@ -41,8 +41,11 @@ fn with_the_usual_limit_of_locked_memory_it_runs_or_names_the_limit_and_the_reme
     assert_eq!(process.wait(SOON).unwrap().code(), Some(1));
     let said = process.output();
     let lines: Vec<&str> = said.lines().filter(|line| !line.contains("WARN")).collect();
-    assert!(lines[0].contains("64 KiB of memory may be locked"), "{said}");
-    assert!(lines[1].contains("LimitMEMLOCK=infinity"), "{said}");
+    assert!(
+        lines[0].contains("64 KiB of memory may be locked") && lines[1].contains("LimitMEMLOCK=infinity"),
+        "{said}"
+    );
+    assert!(lines.iter().all(|line| crate::DOCUMENT.contains(line)), "{said}");
 }
 
 #[test]

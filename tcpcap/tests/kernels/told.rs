@@ -62,6 +62,7 @@ fn a_kernel_that_is_too_old_is_refused_with_one_line_of_cause_and_one_of_remedy(
         process.output(),
         "error: this kernel (5.4.0-150-generic) is too old for the XDP program\n help: tcpcap needs Linux 5.10 or newer\n"
     );
+    assert!(crate::DOCUMENT.contains(&process.output()));
     let doctor = tcpcap(&net.sensor, &["doctor", "--iface", CARD]);
     let mut process = under(&net, "4.19.0-27-amd64", &doctor);
     assert_eq!(process.ended().unwrap().code(), Some(1));

@@ -181,7 +181,7 @@ fn libraries(file: &Path) -> anyhow::Result<BTreeSet<PathBuf>> {
 
 /// The paths in what `ldd` prints: `NAME => PATH (ADDRESS)`, or the loader's alone.
 fn loaded(text: &str) -> BTreeSet<PathBuf> {
-    let words = text.lines().flat_map(|line| line.split_whitespace().filter(|word| word.starts_with('/')).next_back());
+    let words = text.lines().flat_map(|line| line.split_whitespace().rfind(|word| word.starts_with('/')));
     words.map(PathBuf::from).collect()
 }
 
