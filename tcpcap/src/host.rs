@@ -62,7 +62,7 @@ pub fn require() -> Result<(), Failure> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     require_kernel(release.trim())?;
     let status = fs::read_to_string("/proc/self/status").unwrap_or_default();
-    require_capabilities(effective_capabilities(&status))
+    require_capabilities(effective_capabilities(&status), bounding_capabilities(&status))
 }
 
 /// The limit of locked memory in bytes, where it counts on this kernel and is too low for tcpcap's maps.
@@ -109,11 +109,30 @@ const NET_ADMIN: u32 = 12;
 
 /// The effective capabilities in `/proc/PID/status`, as a set of bits.
 pub(crate) fn effective_capabilities(status: &str) -> u64 {
-    status
-        .lines()
-        .find_map(|l| l.strip_prefix("CapEff:"))
-        .and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok())
-        .unwrap_or(0)
+    capabilities(status, "CapEff")
+}
+
+/// The most it can get.
+pub(crate) fn bounding_capabilities(status: &str) -> u64 {
+    capabilities(status, "CapBnd")
+}
+
+fn capabilities(status: &str, set: &str) -> u64 {
+    field(status, set).and_then(|hex| u64::from_str_radix(hex, 16).ok()).unwrap_or(0)
+}
+
+fn field<'a>(status: &'a str, name: &str) -> Option<&'a str> {
+    status.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':')).map(str::trim)
+}
+
+/// Whether a filter of system calls is on for this process.
+pub(crate) fn is_filtered() -> bool {
+    filtered(&fs::read_to_string("/proc/self/status").unwrap_or_default())
+}
+
+/// The same by `/proc/PID/status`.
+pub(crate) fn filtered(status: &str) -> bool {
+    field(status, "Seccomp") == Some("2")
 }
 
 /// Those that are needed and not there, by name.
@@ -123,14 +142,29 @@ pub(crate) fn missing_capabilities(effective: u64) -> Vec<&'static str> {
     NEEDED.iter().filter(|c| !has(c.bit) && (c.bit == NET_ADMIN || !has(SYS_ADMIN))).map(|c| c.name).collect()
 }
 
-fn require_capabilities(effective: u64) -> Result<(), Failure> {
+/// What to do for a process without the capabilities.
+pub(crate) const WITHOUT_RIGHTS: &str =
+    "run it as root (sudo), or give the service or container CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
+/// The same where they were given to its container or service, and did not reach it.
+const RIGHTS_NOT_PASSED: &str = "its container or service has them, its user does not: Docker and Kubernetes give them to root alone, so run it \
+     as --user 0:61112 there, with nothing but these; systemd has AmbientCapabilities";
+
+/// What a process of these effective capabilities can do to have the needed ones; `bounding` is the most it can get.
+pub(crate) fn capabilities_remedy(effective: u64, bounding: u64) -> &'static str {
+    // Who is an ordinary user of a host may become anything.
+    let is_bounded = bounding & 1 << SYS_ADMIN == 0;
+    let are_passed = NEEDED.iter().any(|c| (bounding & !effective) & 1 << c.bit == 0);
+    if is_bounded && !are_passed { RIGHTS_NOT_PASSED } else { WITHOUT_RIGHTS }
+}
+
+fn require_capabilities(effective: u64, bounding: u64) -> Result<(), Failure> {
     let missing = missing_capabilities(effective);
     if missing.is_empty() {
         return Ok(());
     }
     Err(Failure::failed(
         format!("this process may not load XDP programs: it lacks {}", missing.join(", ")),
-        "run it as root (sudo), or give the service CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON",
+        capabilities_remedy(effective, bounding),
     ))
 }
 
@@ -153,12 +187,24 @@ mod tests {
     #[test]
     fn every_missing_capability_is_named() {
         let all = 1 << 39 | 1 << 12 | 1 << 38;
-        require_capabilities(all).unwrap();
-        require_capabilities(u64::MAX).unwrap();
-        require_capabilities(1 << SYS_ADMIN | 1 << NET_ADMIN).unwrap();
-        assert!(require_capabilities(0).unwrap_err().cause.ends_with("CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"));
-        assert!(require_capabilities(all & !(1 << 38)).unwrap_err().cause.ends_with("lacks CAP_PERFMON"));
-        assert!(require_capabilities(1 << SYS_ADMIN).unwrap_err().cause.ends_with("lacks CAP_NET_ADMIN"));
+        let require = |effective| require_capabilities(effective, u64::MAX);
+        require(all).unwrap();
+        require(u64::MAX).unwrap();
+        require(1 << SYS_ADMIN | 1 << NET_ADMIN).unwrap();
+        assert!(require(0).unwrap_err().cause.ends_with("CAP_BPF, CAP_NET_ADMIN, CAP_PERFMON"));
+        assert!(require(all & !(1 << 38)).unwrap_err().cause.ends_with("lacks CAP_PERFMON"));
+        assert!(require(1 << SYS_ADMIN).unwrap_err().cause.ends_with("lacks CAP_NET_ADMIN"));
+    }
+
+    #[test]
+    fn whose_container_was_given_the_capabilities_in_vain_is_told_so() {
+        let all = 1 << 39 | 1 << 12 | 1 << 38;
+        let remedy = |effective, bounding| require_capabilities(effective, bounding).unwrap_err().remedy;
+        assert!(remedy(0, all).contains("--user 0:61112"), "Docker, another user than root");
+        assert!(remedy(0, u64::MAX).starts_with("run it as root"), "an ordinary user of a host");
+        assert!(remedy(0, 0).starts_with("run it as root"), "a container without");
+        assert!(remedy(1 << 12, all).starts_with("run it as root"), "some have reached it");
+        assert!(filtered("Name:\tx\nSeccomp:\t2\nSeccomp_filters:\t1\n") && !filtered("Seccomp:\t0\n"));
     }
 
     #[test]

@@ -103,6 +103,10 @@ impl Host {
         host::effective_capabilities(&self.read("/proc/self/status").unwrap_or_default())
     }
 
+    pub(super) fn bounding(&self) -> u64 {
+        host::bounding_capabilities(&self.read("/proc/self/status").unwrap_or_default())
+    }
+
     pub(super) fn has_rights(&self) -> bool {
         host::missing_capabilities(self.capabilities()).is_empty()
     }

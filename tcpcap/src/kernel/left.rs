@@ -46,7 +46,7 @@ impl Left {
     /// # Errors
     /// It may not or cannot be read.
     pub fn find(bpffs: &Path) -> Result<Option<Self>, Unreadable> {
-        let root = bpffs.join(pins::ROOT);
+        let root = pins::root(bpffs);
         let broken = |e: io::Error| match e.kind() {
             io::ErrorKind::PermissionDenied => Unreadable::Forbidden,
             _ => Unreadable::Broken(format!("{}: {e}", root.display())),

@@ -14,6 +14,7 @@ pub use attach::{Attachment, Mode, ModeChoice};
 pub use batch::Walk;
 pub use egress::{Egress, EgressChoice, EgressKind, remove_filter};
 pub use left::{Left, Unreadable};
+pub(crate) use pins::give_it;
 pub use pins::{BPFFS, PinnedLink, Pins, Refusal, Way};
 pub use ring::Ring;
 pub use tables::{Blocks, Networks, OwnAddresses, Sources, Tables, Tally, is_full};
@@ -246,10 +247,20 @@ fn xdp<'a>(bpf: &'a mut Ebpf, name: &str) -> Result<&'a mut Xdp, Failure> {
     program.try_into().map_err(|e| refused(name, &e))
 }
 
+/// Where bpf(2) is filtered out although the capabilities are there.
+pub(crate) const FILTERED_REMEDY: &str = "use a profile that allows bpf, as deploy/docker/seccomp.json does (podman, docker: --security-opt seccomp=FILE; \
+     systemd: SystemCallFilter=bpf)";
+
 const REFUSED_REMEDY: &str =
     "check for a kernel lockdown, a container's seccomp filter that denies bpf(2), or a kernel without BPF";
 
 fn refused(what: &str, e: &(dyn std::error::Error + 'static)) -> Failure {
+    if matches!(os_error(e), Some(libc::EPERM | libc::ENOSYS)) && host::is_filtered() {
+        // What the kernel's words are about is found out by the smallest call of all.
+        if let Err(e) = survey::make_a_map() {
+            return Failure::failed(format!("a seccomp filter denies bpf(2): {e}"), FILTERED_REMEDY);
+        }
+    }
     Failure::failed(format!("{what}: {}", chain(e)), REFUSED_REMEDY)
 }
 

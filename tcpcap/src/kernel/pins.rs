@@ -107,21 +107,16 @@ impl Pins {
     /// # Errors
     /// Somebody else has them, or there is no BPF file system that can be written to.
     pub fn claim(bpffs: &Path) -> Result<Self, Refusal> {
-        let root = bpffs.join(ROOT);
-        let mount = || format!("mount the BPF file system with `mount -t bpf bpf {}`, writable", bpffs.display());
-        let unusable = |what: &Path, e: &io::Error| Refusal::Unusable {
-            why: format!("{}: {e}", what.display()),
-            remedy: match e.kind() {
-                io::ErrorKind::PermissionDenied => give(&root, nix::unistd::geteuid()),
-                _ => mount(),
-            },
-        };
-        if file_system(bpffs).map_err(|e| unusable(bpffs, &e))? != BPF_FS_MAGIC {
-            return Err(Refusal::Unusable {
-                why: format!("{} is no BPF file system", bpffs.display()),
-                remedy: mount(),
-            });
+        let absent = |why: String| Refusal::Unusable { why, remedy: mount_it(bpffs) };
+        let found = file_system(bpffs).map_err(|e| absent(format!("{}: {e}", bpffs.display())))?;
+        if found != BPF_FS_MAGIC {
+            return Err(absent(format!("{} is no BPF file system", bpffs.display())));
         }
+        let root = root(bpffs);
+        let unusable = |what: &Path, e: &io::Error| {
+            let remedy = if e.kind() == io::ErrorKind::PermissionDenied { give_it() } else { mount_it(bpffs) };
+            Refusal::Unusable { why: format!("{}: {e}", what.display()), remedy }
+        };
         let dir = root.join(format!("{NAMESPACE_PREFIX}{}", namespace().map_err(|e| unusable(&root, &e))?));
         let make = DirBuilder::new().recursive(true).mode(0o750).create(dir.join(LINKS));
         make.map_err(|e| unusable(&dir, &e))?;
@@ -308,6 +303,39 @@ impl Pins {
     }
 }
 
+/// Our directory. Where that alone was mounted, as into a container, it is all that is there.
+pub(super) fn root(bpffs: &Path) -> PathBuf {
+    let mounts = fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
+    if is_ours_alone(&mounts, bpffs) { bpffs.to_owned() } else { bpffs.join(ROOT) }
+}
+
+/// Which part of a file system is mounted: `36 35 0:30 /tcpcap /sys/fs/bpf rw,nosuid … - bpf bpf rw`. Of several at one
+/// place the last one is seen.
+fn is_ours_alone(mounts: &str, bpffs: &Path) -> bool {
+    let mut parts = mounts.lines().filter_map(|line| {
+        let mut fields = line.split(' ').skip(3);
+        let (part, at) = (fields.next()?, fields.next()?);
+        (Path::new(at) == bpffs).then_some(Path::new(part))
+    });
+    parts.next_back().is_some_and(|part| part.file_name() == Some(OsStr::new(ROOT)))
+}
+
+/// How to have a BPF file system here.
+fn mount_it(bpffs: &Path) -> String {
+    let at = bpffs.display();
+    format!("`mount -t bpf bpf {at}`, writable, or give the container the host's: -v {at}:{at}")
+}
+
+/// How a user who is not root gets a place for pins.
+pub(crate) fn give_it() -> String {
+    let ours = format!("{BPFFS}/{ROOT}");
+    let me = nix::unistd::geteuid();
+    format!(
+        "give this user a place, as root on the host: mkdir -p {ours}; chown -R {me} {ours}; a container is given that \
+         alone: -v {ours}:{BPFFS}"
+    )
+}
+
 /// Whether a program is attached by one of the links.
 fn is_enforced(dir: &Path) -> bool {
     links(dir).iter().any(|link| link::interface(&link.path).is_some())
@@ -342,11 +370,6 @@ fn remove_tree(dir: &Path) -> io::Result<()> {
         if path.is_dir() { remove_tree(&path)? } else { fs::remove_file(&path)? }
     }
     fs::remove_dir(dir)
-}
-
-/// How a user gets the place for pins, with all that root or another user has pinned there.
-fn give(root: &Path, user: nix::unistd::Uid) -> String {
-    format!("let this user have it, as root: `mkdir -p {0}; chown -R {user} {0}`", root.display())
 }
 
 /// The number of this thread's network namespace.
@@ -402,11 +425,20 @@ mod tests {
     }
 
     #[test]
+    fn our_directory_is_known_where_it_is_all_that_is_mounted() {
+        let whole = "35 28 0:30 / /sys/fs/bpf rw,nosuid - bpf bpf rw,mode=700\n";
+        let ours = "91 85 0:30 /tcpcap /sys/fs/bpf rw,nosuid - bpf bpf rw,mode=700\n";
+        let is_ours = |mounts: &str| is_ours_alone(mounts, Path::new("/sys/fs/bpf"));
+        assert!(is_ours(ours) && is_ours(&[whole, ours].concat()));
+        assert!(!is_ours(whole) && !is_ours(&[ours, whole].concat()) && !is_ours("") && !is_ours("garbage\n"));
+        assert!(!is_ours("91 85 0:30 /tcpcap /sys/fs/bpf/x rw - bpf bpf rw\n"));
+    }
+
+    #[test]
     fn what_is_no_bpf_file_system_is_said_by_name() {
         let dir = tempfile::tempdir().unwrap();
-        let Err(Refusal::Unusable { why, remedy }) = Pins::claim(dir.path()) else { panic!("it was taken") };
+        let Err(Refusal::Unusable { why, .. }) = Pins::claim(dir.path()) else { panic!("it was taken") };
         assert_eq!(why, format!("{} is no BPF file system", dir.path().display()));
-        assert!(remedy.contains("mount -t bpf"), "{remedy}");
         let Err(Refusal::Unusable { why, .. }) = Pins::claim(&dir.path().join("none")) else { panic!("it was taken") };
         assert!(why.contains("none: No such file"), "{why}");
     }

@@ -13,7 +13,7 @@ use std::{
 use super::{
     Kernel, PinnedLink, Sizes, link,
     pins::{
-        BPF_FS_MAGIC, MAPS_PREFIX, NAMESPACE_PREFIX, ROOT, entries, file_system, holder, links, name_of, namespace,
+        BPF_FS_MAGIC, MAPS_PREFIX, NAMESPACE_PREFIX, entries, file_system, holder, links, name_of, namespace, root,
     },
 };
 use crate::{failure::Failure, host};
@@ -99,7 +99,7 @@ pub struct Place {
 /// It is not there, or cannot be looked at.
 pub fn place(bpffs: &Path) -> io::Result<Place> {
     let is_bpffs = file_system(bpffs)? == BPF_FS_MAGIC;
-    let ours = bpffs.join(ROOT);
+    let ours = root(bpffs);
     let to_write = if ours.exists() { ours } else { bpffs.to_owned() };
     Ok(Place { is_bpffs, refused: may_write(&to_write).err().and_then(|e| e.raw_os_error()) })
 }
@@ -138,7 +138,7 @@ pub struct Left {
 /// # Errors
 /// It may not be looked at.
 pub fn left(bpffs: &Path) -> io::Result<Option<Left>> {
-    let root = bpffs.join(ROOT);
+    let root = root(bpffs);
     let about = match fs::symlink_metadata(&root) {
         Ok(about) => about,
         Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(None),

@@ -142,9 +142,15 @@ pub(super) fn other_program(host: &Host, card: &Card) -> Finding {
         return Finding::ok(format!("tcpcap's own (id {id}, {mode}): the next start takes its place"));
     }
     let name = survey::program_name(id);
-    let is_ours = name.as_deref().is_some_and(|name| name.starts_with("tcpcap"));
-    if is_ours && matches!(host.listener(), Listener::Alive(_)) {
-        return Finding::ok(format!("tcpcap's own (id {id}, {mode}), not pinned: it ends with its daemon"));
+    if matches!(host.listener(), Listener::Alive(_)) {
+        match name.as_deref() {
+            Some(name) if name.starts_with("tcpcap") => {
+                return Finding::ok(format!("tcpcap's own (id {id}, {mode}), not pinned: it ends with its daemon"));
+            }
+            // To ask for a name takes CAP_SYS_ADMIN, which tcpcap does without.
+            None => return Finding::skip(format!("a program (id {id}, {mode}), tcpcap's own if that is not pinned")),
+            Some(_) => {}
+        }
     }
     let named = name.map_or_else(String::new, |name| format!(" `{name}`"));
     Finding::fail(

@@ -6,8 +6,11 @@ use nix::unistd::User;
 
 use super::{Finding, Host};
 use crate::{
-    host::{COUNTED_BY_CGROUP, LOCKED, UNLOCK, missing_capabilities, short_of_locked_memory},
-    kernel::{BPFFS, survey},
+    host::{
+        COUNTED_BY_CGROUP, LOCKED, UNLOCK, WITHOUT_RIGHTS, capabilities_remedy, filtered, missing_capabilities,
+        short_of_locked_memory,
+    },
+    kernel::{BPFFS, FILTERED_REMEDY, give_it, survey},
 };
 use tcpcap_common::LAYOUT_VERSION;
 
@@ -18,8 +21,6 @@ const SYS_RESOURCE: u32 = 24;
 /// What readers of the port, clients of the socket, the history and the kernel's objects take, with room.
 const OPEN_FILES: u64 = 1024;
 
-const AS_ROOT: &str = "run it as root (sudo), or give the service CAP_BPF, CAP_NET_ADMIN and CAP_PERFMON";
-
 pub(super) fn capabilities(host: &Host) -> Finding {
     let effective = host.capabilities();
     let missing = missing_capabilities(effective);
@@ -27,7 +28,7 @@ pub(super) fn capabilities(host: &Host) -> Finding {
         return Finding::fail(
             format!("this process lacks {}", missing.join(", ")),
             "it may not load XDP programs",
-            AS_ROOT,
+            capabilities_remedy(effective, host.bounding()),
         );
     }
     if effective & 1 << SYS_NICE == 0 && goes_before_others() {
@@ -49,12 +50,6 @@ fn goes_before_others() -> bool {
     unsafe { libc::getpriority(libc::PRIO_PROCESS, 0) == -20 }
 }
 
-/// Whether a filter of system calls is on.
-fn is_filtered(host: &Host) -> bool {
-    let status = host.read("/proc/self/status").unwrap_or_default();
-    status.lines().any(|line| line.strip_prefix("Seccomp:").is_some_and(|mode| mode.trim() == "2"))
-}
-
 pub(super) fn bpf(host: &Host) -> Finding {
     let answer = survey::make_a_map();
     if answer.as_ref().is_err_and(|e| e.raw_os_error() == Some(libc::EPERM))
@@ -67,7 +62,7 @@ pub(super) fn bpf(host: &Host) -> Finding {
             UNLOCK,
         );
     }
-    answered(answer, host.has_rights(), is_filtered(host))
+    answered(answer, host.has_rights(), filtered(&host.read("/proc/self/status").unwrap_or_default()))
 }
 
 /// What the answer to bpf(2) means.
@@ -76,14 +71,13 @@ pub(super) fn answered(answer: io::Result<()>, has_rights: bool, is_filtered: bo
     let found = format!("bpf(2): {e}");
     match e.raw_os_error() {
         Some(libc::EPERM | libc::EACCES) if !has_rights => {
-            Finding::fail(found, "this process lacks the capabilities for it, see above", AS_ROOT)
+            Finding::fail(found, "this process lacks the capabilities for it, see above", WITHOUT_RIGHTS)
         }
         Some(libc::EPERM | libc::EACCES | libc::ENOSYS) if is_filtered => Finding::fail(
             found,
             "the capabilities are there, but a seccomp filter denies the call, as the default profiles of podman and \
              Docker do",
-            "use a profile that allows bpf (podman, docker: --security-opt seccomp=FILE; systemd: \
-             SystemCallFilter=bpf)",
+            FILTERED_REMEDY,
         ),
         Some(libc::EPERM | libc::EACCES) => Finding::fail(
             found,
@@ -135,11 +129,7 @@ pub(super) fn bpffs(host: &Host) -> Finding {
             Finding::warn(format!("{BPFFS} is mounted read-only"), UNPINNED, format!("mount -o remount,rw {BPFFS}"))
         }
         Some(_) if !host.has_rights() => host.unseen(),
-        Some(code) => Finding::warn(
-            format!("{BPFFS}: {}", io::Error::from_raw_os_error(code)),
-            UNPINNED,
-            format!("let this user write to {BPFFS}/tcpcap: mkdir it as root, and chown it"),
-        ),
+        Some(code) => Finding::warn(format!("{BPFFS}: {}", io::Error::from_raw_os_error(code)), UNPINNED, give_it()),
     }
 }
 
@@ -175,6 +165,7 @@ pub(super) fn pins(host: &Host) -> Finding {
             "start the version that made them, or let go of them with `tcpcap detach`",
         );
     }
+    let whose = if left.owner == 0 { "root's" } else { "this user's" };
     match left.links.len() {
         0 => Finding::ok(format!("{place} is {whose}, and holds nothing of this network")),
         links => Finding::ok(format!("{place} is {whose}; {links} programs attached")),

@@ -116,7 +116,7 @@ const LINES: [(&str, fn()); 41] = [
     ("suppressed", || decided(Outcome::Suppressed(Suppression::Protected(session())), 0, 0, Scope::All)),
     ("unblock", || unblock(network(), &counted(), false)),
     ("unblock", || unblock(network(), &counted(), true)),
-    ("unpinned", || unpinned("/sys/fs/bpf is no BPF file system", "mount the BPF file system with `mount -t bpf bpf /sys/fs/bpf`, writable")),
+    ("unpinned", || unpinned("/sys/fs/bpf is no BPF file system", "mount it")),
     ("unprotect", || unprotect(IpAddr::from([192, 0, 2, 56]))),
 ];
 
