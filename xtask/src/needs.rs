@@ -22,7 +22,9 @@ pub(crate) enum Part {
     Api,
     /// What the web page is tested in.
     Browser,
-    /// What makes artefacts to be shipped.
+    /// What makes the binary that is shipped.
+    Binary,
+    /// What makes artefacts of it.
     Package,
     /// What makes a Debian in a directory, for images and machines.
     Debian,
@@ -49,6 +51,7 @@ pub(crate) const ALL: [Part; 15] = [
     Part::Fuzz,
     Part::Api,
     Part::Browser,
+    Part::Binary,
     Part::Package,
     Part::Debian,
     Part::Container,
@@ -191,7 +194,7 @@ pub(crate) const TOOLS: &[Tool] = &[
     Tool {
         name: "cargo-auditable",
         version: "0.7.7",
-        part: Part::Package,
+        part: Part::Binary,
         why: "writes into a binary what it was made of",
     },
     Tool { name: "cargo-deb", version: "3.8.0", part: Part::Package, why: "makes the Debian package" },

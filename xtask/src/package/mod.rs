@@ -1,5 +1,6 @@
 //! `cargo xtask package`: what is shipped, made into `target/dist/`. One file an artefact.
 
+mod archive;
 mod binary;
 mod crates;
 mod deb;
@@ -92,8 +93,10 @@ impl Package {
 impl Artefact {
     fn parts(self) -> &'static [Part] {
         match self {
-            Self::Binary | Self::Sbom | Self::Deb | Self::Tarball => &[Part::Compile, Part::Package],
-            Self::Image => &[Part::Compile, Part::Package, Part::Debian, Part::Container],
+            // A build of the binary alone, as in the image's Dockerfile, waits for nothing else.
+            Self::Binary => &[Part::Compile, Part::Binary],
+            Self::Sbom | Self::Deb | Self::Tarball => &[Part::Compile, Part::Binary, Part::Package],
+            Self::Image => &[Part::Compile, Part::Binary, Part::Debian, Part::Container],
         }
     }
 }
