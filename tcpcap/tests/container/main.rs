@@ -1,1 +1,11 @@
 //! The image as podman runs it, with the least privileges that work. Needs root and what is shipped (`TCPCAP_DIST`).
+
+#[path = "../deploy/compose.rs"]
+mod compose;
+mod container;
+mod contents;
+mod health;
+mod outlives;
+mod privileges;
+mod refused;
+mod source;

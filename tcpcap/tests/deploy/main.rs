@@ -5,3 +5,5 @@ mod dashboard;
 mod panels;
 mod prometheus;
 mod vocabulary;
+mod compose;
+mod docker;
