@@ -42,7 +42,7 @@ fn where_it_has_no_place_for_pins_it_says_how_to_make_one_and_runs() {
     let home = Home::owned_by(0);
     let mut sensor = Container::start(&net.sensor, &home, &[]);
     let said = sensor.says(&["WARN", "nothing can be pinned"]);
-    assert!(said.contains("mkdir -p /sys/fs/bpf/tcpcap && chown 61112 /sys/fs/bpf/tcpcap"), "{said}");
+    assert!(said.contains("mkdir -p /sys/fs/bpf/tcpcap; chown -R 61112 /sys/fs/bpf/tcpcap"), "{said}");
     assert!(said.contains("-v /sys/fs/bpf/tcpcap:/sys/fs/bpf"), "{said}");
-    assert!(sensor.ask(&["doctor", "-o", "json"]).contains("chown 61112 /sys/fs/bpf/tcpcap"));
+    assert!(sensor.ask(&["doctor", "-o", "json"]).contains("chown -R 61112 /sys/fs/bpf/tcpcap"));
 }

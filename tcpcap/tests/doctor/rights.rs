@@ -151,7 +151,7 @@ fn a_place_for_pins_is_enough_and_one_of_another_user_has_a_remedy() {
     };
     run(4321).has("bpffs", "ok", "can be written to");
     run(4321).has("pins", "ok", "/sys/fs/bpf/tcpcap is this user's");
-    run(0).has("bpffs", "warn", "let this user write to /sys/fs/bpf/tcpcap");
+    run(0).has("bpffs", "warn", "chown -R 4321 /sys/fs/bpf/tcpcap");
 }
 
 #[test]

@@ -165,7 +165,6 @@ pub(super) fn pins(host: &Host) -> Finding {
             "start the version that made them, or let go of them with `tcpcap detach`",
         );
     }
-    let whose = if left.owner == 0 { "root's" } else { "this user's" };
     match left.links.len() {
         0 => Finding::ok(format!("{place} is {whose}, and holds nothing of this network")),
         links => Finding::ok(format!("{place} is {whose}; {links} programs attached")),
