@@ -43,7 +43,7 @@ pub(crate) enum Part {
 }
 
 /// All of them.
-pub(crate) const ALL: [Part; 15] = [
+pub(crate) const ALL: [Part; 16] = [
     Part::Compile,
     Part::Sandbox,
     Part::Terminal,
@@ -157,6 +157,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     needed(Part::Container, "podman", "podman", "builds and runs the image"),
     needed(Part::Container, "runc", "runc", "runs it, on older control groups too"),
     needed(Part::Debian, "debootstrap", "debootstrap", "makes the Debian that images and machines begin with"),
+    needed(Part::Debian, "lintian", "lintian", "knows what a package must not be like"),
     needed(Part::Machine, "systemd-container", "systemd-nspawn", "boots it"),
     needed(Part::Emulator, "qemu-system-x86", "qemu-system-x86_64", "runs other kernels"),
     needed(Part::Emulator, "busybox-static", "busybox", "is the first process under them"),

@@ -2,6 +2,7 @@
 
 mod archive;
 mod binary;
+mod changelog;
 mod crates;
 mod deb;
 mod image;
@@ -13,10 +14,12 @@ mod sbom;
 mod sums;
 mod tarball;
 pub(crate) mod target;
+mod tree;
 
 use std::{
-    fs,
+    env, fs,
     path::{Path, PathBuf},
+    process::Command,
     time::Instant,
 };
 
@@ -44,6 +47,12 @@ pub(crate) struct Package {
     /// For another architecture, into a directory of its name: the binary and its bill of materials
     #[arg(long, value_enum)]
     arch: Option<Arch>,
+    /// Made of this binary, instead of one that is built for it
+    #[arg(long, value_name = "FILE")]
+    binary: Option<PathBuf>,
+    /// Made here, instead of in target/dist
+    #[arg(long, value_name = "DIR")]
+    place: Option<PathBuf>,
 }
 
 /// What is made. Each is made of the binary.
@@ -81,8 +90,11 @@ impl Package {
         let place = match foreign {
             Some(arch) => arch
                 .ensure_library()
-                .and_then(|()| make_for(arch, wanted, &workspace::root().join(PLACE).join(arch.name())))?,
-            None => make(wanted)?,
+                .and_then(|()| make_for(arch, wanted, &workspace::root().join(PLACE).join(arch.name()), None))?,
+            None => {
+                let place = self.place.clone().unwrap_or_else(|| workspace::root().join(PLACE));
+                make_for(Arch::HERE, wanted, &place, self.binary.as_deref())?
+            }
         };
         sums::show(&place)?;
         eprintln!("{} is ready ({})", place.display(), seconds(start.elapsed()));
@@ -117,14 +129,15 @@ pub(crate) fn parts(wanted: &[Artefact]) -> Vec<Part> {
 /// # Errors
 /// When one cannot be made; its last words have been shown.
 pub(crate) fn make(wanted: &[Artefact]) -> anyhow::Result<PathBuf> {
-    make_for(Arch::HERE, wanted, &workspace::root().join(PLACE))
+    make_for(Arch::HERE, wanted, &workspace::root().join(PLACE), None)
 }
 
-fn make_for(arch: Arch, wanted: &[Artefact], place: &Path) -> anyhow::Result<PathBuf> {
+/// Made of this binary, where one is given.
+fn make_for(arch: Arch, wanted: &[Artefact], place: &Path, given: Option<&Path>) -> anyhow::Result<PathBuf> {
     fs::create_dir_all(place).with_context(|| format!("cannot make {}", place.display()))?;
     let source = Source::here();
     let toolchain = Search::from_env(host_target()).toolchain()?;
-    let binary = binary::make(place, arch)?;
+    let binary = given.map_or_else(|| binary::make(place, arch), |given| Ok(given.to_owned()))?;
     let object = object::make(place, arch, &toolchain, &binary)?;
     let crates = crates::of(&binary)?;
     let natives = natives::all(&crates, &toolchain)?;
@@ -142,4 +155,18 @@ fn make_for(arch: Arch, wanted: &[Artefact], place: &Path) -> anyhow::Result<Pat
     sums::write(place)?;
     step::line("made in", &place.display().to_string());
     Ok(place.to_owned())
+}
+
+/// The time that everything is said to be of, in seconds since 1970: that of the commit, unless `SOURCE_DATE_EPOCH` says
+/// otherwise. What is made of the same files is the same, whenever that was.
+fn epoch() -> anyhow::Result<u64> {
+    if let Some(given) = env::var_os("SOURCE_DATE_EPOCH") {
+        let given = given.to_string_lossy();
+        return given.parse().with_context(|| format!("SOURCE_DATE_EPOCH is {given}, and no number of seconds"));
+    }
+    let mut git = Command::new("git");
+    let output = git.args(["log", "-1", "--format=%ct"]).current_dir(workspace::root()).output();
+    let said = output.ok().filter(|output| output.status.success()).map(|output| output.stdout);
+    let seconds = said.and_then(|said| String::from_utf8_lossy(&said).trim().parse().ok());
+    seconds.context("git does not tell of when this is\n  set SOURCE_DATE_EPOCH to the seconds since 1970")
 }

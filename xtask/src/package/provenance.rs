@@ -37,8 +37,7 @@ impl Source {
         if !clean {
             step::line("sources", "not as committed: not to be given away");
         }
-        let epoch = std::env::var("SOURCE_DATE_EPOCH").or_else(|_| git(&["log", "-1", "--format=%ct"]));
-        let seconds = epoch.ok().and_then(|seconds| seconds.parse().ok()).unwrap_or(0);
+        let seconds = super::epoch().unwrap_or(0);
         let time = std::time::UNIX_EPOCH + Duration::from_secs(seconds);
         Self { commit, clean, time: humantime::format_rfc3339_seconds(time).to_string() }
     }
