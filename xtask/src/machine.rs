@@ -12,10 +12,7 @@ use std::{
 use bpf_toolchain::Search;
 
 use crate::{
-    needs::{
-        BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON_PINNED, PYTHON_PLACE, Probe, TOOLS, TOOLS_PLACE,
-        Tool,
-    },
+    needs::{BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON, Probe, Python, TOOLS, TOOLS_PLACE, Tool},
     workspace,
 };
 
@@ -52,8 +49,8 @@ pub(crate) struct Machine {
     /// Names of the packages of [`crate::needs`] whose probe failed.
     pub(crate) absent: Vec<&'static str>,
     pub(crate) bpffs: bool,
-    /// What tests need of Python is there, in the versions that are pinned.
-    pub(crate) python: bool,
+    /// Names of the environments of [`crate::needs`] that are not there, or not as they are pinned.
+    pub(crate) python_missing: Vec<&'static str>,
     /// Names of the tools of [`crate::needs`] that are not there, or not in their version.
     pub(crate) tools_missing: Vec<&'static str>,
     /// systemd runs, and would start the services that packages bring.
@@ -89,7 +86,11 @@ impl Machine {
             linker,
             absent,
             bpffs: bpffs_mounted(),
-            python: python_as_pinned(),
+            python_missing: PYTHON
+                .iter()
+                .filter(|python| !python_as_pinned(python))
+                .map(|python| python.name)
+                .collect(),
             tools_missing: TOOLS.iter().filter(|tool| !tool_as_pinned(tool)).map(|tool| tool.name).collect(),
             systemd: Path::new("/run/systemd/system").is_dir(),
         }
@@ -130,10 +131,10 @@ fn find_command(name: &str) -> Option<PathBuf> {
 }
 
 /// Whoever installs it leaves a copy of the list beside it.
-fn python_as_pinned() -> bool {
+fn python_as_pinned(python: &Python) -> bool {
     let read = |path: PathBuf| fs::read(path).ok();
-    let installed = read(workspace::root().join(PYTHON_PLACE).join("requirements.txt"));
-    installed.is_some() && installed == read(workspace::root().join(PYTHON_PINNED))
+    let installed = read(workspace::root().join(python.place).join("requirements.txt"));
+    installed.is_some() && installed == read(workspace::root().join(python.pinned))
 }
 
 /// As cargo writes down what it has installed.

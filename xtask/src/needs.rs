@@ -36,7 +36,7 @@ pub(crate) enum Part {
     Emulator,
     /// The Prometheus that the alerts are tried with.
     Monitoring,
-    /// What renders manifests.
+    /// What renders manifests, and checks them.
     Kubernetes,
     /// What builds for the other architecture, and runs that here.
     Cross,
@@ -62,10 +62,37 @@ pub(crate) const ALL: [Part; 16] = [
     Part::Cross,
 ];
 
-/// What tests need of Python: where its pinned versions are named, what installs them, and where to, below the workspace.
-pub(crate) const PYTHON_PINNED: &str = "tcpcap/tests/api/requirements.txt";
-pub(crate) const PYTHON_INSTALLER: &str = "tcpcap/tests/api/install.sh";
-pub(crate) const PYTHON_PLACE: &str = "target/python";
+/// What a suite needs of Python, in an environment of its own.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Python {
+    pub(crate) name: &'static str,
+    pub(crate) part: Part,
+    /// The list of pinned versions, and the directory they are installed to, below the workspace.
+    pub(crate) pinned: &'static str,
+    pub(crate) place: &'static str,
+    pub(crate) why: &'static str,
+}
+
+/// Installs one: its arguments are the directory and the list.
+pub(crate) const PYTHON_INSTALLER: &str = "xtask/src/python.sh";
+
+/// Wanted always.
+pub(crate) const PYTHON: &[Python] = &[
+    Python {
+        name: "schemathesis",
+        part: Part::Api,
+        pinned: "tcpcap/tests/api/requirements.txt",
+        place: "target/python",
+        why: "tests the API",
+    },
+    Python {
+        name: "kubernetes-validate",
+        part: Part::Kubernetes,
+        pinned: "tcpcap/tests/deploy/kubernetes/requirements.txt",
+        place: "target/python-kubernetes",
+        why: "knows the schemas of manifests",
+    },
+];
 
 /// How to see that a package's content is there, whoever installed it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -140,12 +167,8 @@ pub(crate) const PACKAGES: &[Package] = &[
         part: Part::Fuzz,
         why: "compiles the engine that searches for inputs",
     },
-    Package {
-        name: "python3-venv",
-        probe: Probe::Command("python3"),
-        part: Part::Api,
-        why: "runs schemathesis, which tests the API",
-    },
+    needed(Part::Api, "python3-venv", "python3", "runs schemathesis, which tests the API"),
+    needed(Part::Kubernetes, "python3-venv", "python3", "runs what checks manifests"),
     browser("chromium", Probe::Command("chromium"), "shows the web page"),
     browser("chromium-driver", Probe::Command("chromedriver"), "drives it"),
     browser(

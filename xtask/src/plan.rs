@@ -5,7 +5,7 @@ use bpf_toolchain::recipe::{LINKER_INSTALL, LLVM, LLVM_PREFIX};
 use crate::{
     machine::{Compiler, Machine, Root},
     needs::{
-        BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON_INSTALLER, PYTHON_PLACE, Package, Part, Probe,
+        BPFFS, COMPILER_PACKAGES, LINKER_PACKAGES, PACKAGES, PYTHON, PYTHON_INSTALLER, Package, Part, Probe, Python,
         SERVICES, TOOLS, TOOLS_PLACE, Tool,
     },
     workspace,
@@ -34,8 +34,8 @@ pub(crate) enum Action {
     BuildLinker,
     /// Mount the BPF file system.
     MountBpffs,
-    /// Install what tests need of Python, below target/.
-    InstallPython,
+    /// Install what a suite needs of Python, below target/.
+    InstallPython(&'static Python),
     /// Build a program with cargo, below target/.
     BuildTool(&'static Tool),
 }
@@ -73,7 +73,7 @@ pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
             Compiler::BadOverride(_) => false,
         };
 
-    let mut packages: Vec<&Package> = PACKAGES.iter().filter(absent).collect();
+    let mut packages: Vec<&Package> = packages_of(parts).into_iter().filter(absent).collect();
     if compiler_missing {
         packages.extend(COMPILER_PACKAGES.iter().filter(absent));
     }
@@ -98,15 +98,14 @@ pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
     if parts.contains(&Part::Bpffs) && !machine.bpffs {
         actions.push(Action::MountBpffs);
     }
-    if parts.contains(&Part::Api) && !machine.python {
-        actions.push(Action::InstallPython);
-    }
+    let wanted = PYTHON.iter().filter(|python| parts.contains(&python.part));
+    actions.extend(wanted.filter(|python| machine.python_missing.contains(&python.name)).map(Action::InstallPython));
     let wanted = TOOLS.iter().filter(|tool| parts.contains(&tool.part) && machine.tools_missing.contains(&tool.name));
     actions.extend(wanted.map(Action::BuildTool));
     let obstacle = match &machine.compiler {
         Compiler::BadOverride(why) if compile => Some(Obstacle::BadOverride(why.clone())),
         _ if !packages.is_empty() && !machine.apt => {
-            let mut missing: Vec<String> = PACKAGES.iter().filter(absent).map(describe).collect();
+            let mut missing: Vec<String> = packages_of(parts).into_iter().filter(absent).map(describe).collect();
             missing.extend(compiler_missing.then(|| COMPILER_RECIPE.to_owned()));
             missing.extend(linker_missing.then(|| LINKER_RECIPE.to_owned()));
             Some(Obstacle::UnknownDistribution(missing))
@@ -115,6 +114,17 @@ pub(crate) fn plan(machine: &Machine, parts: &[Part]) -> Plan {
         _ => None,
     };
     Plan { needs: needs(machine, parts, compiler_missing), actions, obstacle }
+}
+
+/// What these parts want always. A package that several of them want is there once.
+fn packages_of(parts: &[Part]) -> Vec<&'static Package> {
+    let mut packages: Vec<&Package> = Vec::new();
+    for package in PACKAGES.iter().filter(|package| parts.contains(&package.part)) {
+        if !packages.iter().any(|known| known.name == package.name) {
+            packages.push(package);
+        }
+    }
+    packages
 }
 
 /// For distributions whose package names we do not know.
@@ -131,9 +141,8 @@ fn describe(package: &Package) -> String {
 }
 
 fn needs(machine: &Machine, parts: &[Part], compiler_missing: bool) -> Vec<Need> {
-    let mut needs: Vec<Need> = PACKAGES
-        .iter()
-        .filter(|p| parts.contains(&p.part))
+    let mut needs: Vec<Need> = packages_of(parts)
+        .into_iter()
         .map(|p| Need { name: p.name, why: p.why, found: None, met: !machine.absent.contains(&p.name) })
         .collect();
     if parts.contains(&Part::Compile) {
@@ -149,9 +158,12 @@ fn needs(machine: &Machine, parts: &[Part], compiler_missing: bool) -> Vec<Need>
         let found = machine.bpffs.then(|| BPFFS.to_owned());
         needs.push(Need { name: "bpffs", why: "holds pinned maps", found, met: machine.bpffs });
     }
-    if parts.contains(&Part::Api) {
-        needs.push(Need { name: "schemathesis", why: "tests the API", found: None, met: machine.python });
-    }
+    needs.extend(PYTHON.iter().filter(|python| parts.contains(&python.part)).map(|python| Need {
+        name: python.name,
+        why: python.why,
+        found: None,
+        met: !machine.python_missing.contains(&python.name),
+    }));
     needs.extend(TOOLS.iter().filter(|tool| parts.contains(&tool.part)).map(|tool| Need {
         name: tool.name,
         why: tool.why,
@@ -171,7 +183,7 @@ impl Action {
             Self::Install(packages) => format!("{} packages", packages.len()),
             Self::BuildLinker => "bpf-linker".to_owned(),
             Self::MountBpffs => "bpffs".to_owned(),
-            Self::InstallPython => "schemathesis".to_owned(),
+            Self::InstallPython(python) => python.name.to_owned(),
             Self::BuildTool(tool) => tool.name.to_owned(),
         }
     }
@@ -181,7 +193,7 @@ impl Action {
         match self {
             Self::Update => "fetched",
             Self::Mask(_) => "masked",
-            Self::Install(_) | Self::BuildLinker | Self::InstallPython | Self::BuildTool(_) => "installed",
+            Self::Install(_) | Self::BuildLinker | Self::InstallPython(_) | Self::BuildTool(_) => "installed",
             Self::MountBpffs => "mounted",
         }
     }
@@ -197,7 +209,7 @@ impl Action {
             }
             Self::BuildLinker | Self::BuildTool(_) => "see the messages above, then run cargo xtask setup again",
             Self::MountBpffs => "a container must be given the file system: docker run -v /sys/fs/bpf:/sys/fs/bpf",
-            Self::InstallPython => {
+            Self::InstallPython(_) => {
                 "see that the machine reaches PyPI or a mirror, and that python3 has venv (Debian: python3-venv), then \
                  run cargo xtask setup again"
             }
@@ -206,7 +218,7 @@ impl Action {
 
     /// Whether only root may do it.
     pub(crate) fn needs_root(&self) -> bool {
-        !matches!(self, Self::BuildLinker | Self::InstallPython | Self::BuildTool(_))
+        !matches!(self, Self::BuildLinker | Self::InstallPython(_) | Self::BuildTool(_))
     }
 
     /// Environment and arguments, without sudo. `cargo` is the one to build with.
@@ -243,9 +255,9 @@ impl Action {
                 (quick, [&line[..], &["--root".to_owned(), place]].concat())
             }
             Self::MountBpffs => (vec![], words(&format!("mount -t bpf bpf {BPFFS}"))),
-            Self::InstallPython => {
+            Self::InstallPython(python) => {
                 let below = |path: &str| workspace::root().join(path).display().to_string();
-                (vec![], vec!["sh".to_owned(), below(PYTHON_INSTALLER), below(PYTHON_PLACE)])
+                (vec![], vec!["sh".to_owned(), below(PYTHON_INSTALLER), below(python.place), below(python.pinned)])
             }
         }
     }

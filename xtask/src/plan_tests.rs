@@ -18,7 +18,7 @@ fn fresh(root: Root) -> Machine {
         linker: None,
         absent,
         bpffs: false,
-        python: false,
+        python_missing: PYTHON.iter().map(|python| python.name).collect(),
         tools_missing: TOOLS.iter().map(|tool| tool.name).collect(),
         systemd: false,
     }
@@ -32,7 +32,7 @@ fn complete() -> Machine {
         linker: Some("/usr/bin/bpf-linker, 0.13.0".to_owned()),
         absent: vec![],
         bpffs: true,
-        python: true,
+        python_missing: vec![],
         tools_missing: vec![],
         systemd: true,
     }
@@ -62,7 +62,8 @@ fn a_fresh_debian_gets_everything_in_order() {
         Action::Install(packages),
         Action::BuildLinker,
         Action::MountBpffs,
-        Action::InstallPython,
+        Action::InstallPython(_),
+        Action::InstallPython(_),
         tools @ ..,
     ] = &plan.actions[..]
     else {
@@ -72,7 +73,9 @@ fn a_fresh_debian_gets_everything_in_order() {
         assert!(packages.contains(&wanted), "{wanted}");
     }
     assert!(!packages.contains(&"gcc"), "it is there already");
-    assert_eq!(packages.iter().filter(|p| **p == "g++").count(), 1, "wanted for two things");
+    for twice in ["g++", "python3-venv"] {
+        assert_eq!(packages.iter().filter(|p| **p == twice).count(), 1, "{twice} is wanted for two things");
+    }
     assert_eq!(tools, TOOLS.iter().map(Action::BuildTool).collect::<Vec<_>>());
 }
 
@@ -96,7 +99,7 @@ fn an_ordinary_user_with_sudo_gets_the_same() {
     let rooted: Vec<bool> = plan_of(Root::Sudo).actions.iter().map(Action::needs_root).collect();
     assert_eq!(
         rooted,
-        [true, true, false, true, false, false, false],
+        [true, true, false, true, false, false, false, false],
         "what is built or goes below target/ is the user's"
     );
 }
@@ -105,7 +108,7 @@ fn an_ordinary_user_with_sudo_gets_the_same() {
 fn without_root_and_sudo_the_commands_are_named_and_nothing_is_done() {
     let plan = plan(&fresh(Root::Unavailable), &ALL);
     assert_eq!(plan.obstacle, Some(Obstacle::NoRoot));
-    assert_eq!(plan.actions.len(), 5 + TOOLS.len());
+    assert_eq!(plan.actions.len(), 4 + PYTHON.len() + TOOLS.len());
 }
 
 #[test]
@@ -171,4 +174,14 @@ fn a_verb_asks_only_for_its_parts() {
     let sandbox = plan(&machine, &[Part::Sandbox, Part::Bpffs]);
     assert!(!installed(&sandbox).contains(&"llvm-22-dev"));
     assert!(!sandbox.actions.contains(&Action::BuildLinker));
+}
+
+#[test]
+fn each_list_of_python_is_installed_to_a_place_of_its_own() {
+    let machine = Machine { python_missing: vec!["kubernetes-validate"], ..complete() };
+    let plan = plan(&machine, &ALL);
+    let [action @ Action::InstallPython(python)] = &plan.actions[..] else { panic!("{:?}", plan.actions) };
+    assert_eq!((python.name, action.needs_root()), ("kubernetes-validate", false));
+    let words = action.command("cargo").1.join(" ");
+    assert!(words.contains(&format!("/{} ", python.place)) && words.ends_with(python.pinned), "{words}");
 }
