@@ -36,7 +36,11 @@ pub fn get(namespace: &Namespace, server: SocketAddr, path: &str) -> anyhow::Res
     namespace.enter(|| fetch(server, path))?.with_context(|| format!("cannot fetch http://{server}{path}"))
 }
 
-fn fetch(server: SocketAddr, path: &str) -> io::Result<Answer> {
+/// Fetches a page from where the calling thread is.
+///
+/// # Errors
+/// As [`get`].
+pub fn fetch(server: SocketAddr, path: &str) -> io::Result<Answer> {
     let within = patience(PATIENCE);
     let mut stream = TcpStream::connect_timeout(&server, within)?;
     stream.set_read_timeout(Some(within))?;

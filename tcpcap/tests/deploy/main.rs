@@ -7,3 +7,5 @@ mod prometheus;
 mod vocabulary;
 mod compose;
 mod docker;
+mod kubernetes;
+mod names;
