@@ -1,4 +1,4 @@
-//! What the pods' tcpcap is told: the ConfigMap and the environment, by the real binary.
+//! What the pods' tcpcap is told: the configuration map and the environment, by the real binary.
 
 use std::{fs, path::Path};
 
@@ -11,7 +11,7 @@ use super::{
 };
 use crate::names::tcpcap;
 
-/// The mounted ConfigMap: the file that the binary reads.
+/// The mounted map: the file that the binary reads.
 fn mounted(manifests: &Manifests, into: &Path) -> String {
     let map = manifests.only("ConfigMap");
     let name = map["metadata"]["name"].as_str().unwrap();

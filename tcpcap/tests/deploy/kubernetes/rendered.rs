@@ -2,9 +2,11 @@
 #![allow(dead_code, reason = "two suites have it, and neither wants all of it")]
 
 use std::{
+    collections::BTreeMap,
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    sync::{Mutex, PoisonError},
 };
 
 use serde_json::Value;
@@ -40,6 +42,10 @@ pub fn render(place: &Path) -> Result<String, String> {
     Err(format!("{}: {said}\n  kubectl of 1.27 or newer is needed, see `kubectl version --client`", place.display()))
 }
 
+fn shown(place: &Path) -> String {
+    render(place).unwrap_or_else(|why| panic!("{why}"))
+}
+
 /// Copies all of `deploy/k8s` and puts a kustomization beside it: what somebody makes of it.
 pub fn copy_with(kustomization: &str) -> (TempDir, PathBuf) {
     fn copy(from: &Path, to: &Path) {
@@ -64,18 +70,21 @@ pub fn copy_with(kustomization: &str) -> (TempDir, PathBuf) {
 impl Manifests {
     /// Of a kustomization that is shipped.
     pub fn of(kustomization: &str) -> Self {
-        Self::in_directory(&place(kustomization))
+        // Many ask for the same ones, and kubectl takes its time.
+        static RENDERED: Mutex<BTreeMap<String, String>> = Mutex::new(BTreeMap::new());
+        let mut rendered = RENDERED.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = rendered.entry(kustomization.to_owned()).or_insert_with(|| shown(&place(kustomization)));
+        Self::read(text.clone())
     }
 
     /// Of one with a component more.
     pub fn with(kustomization: &str, component: &str) -> Self {
         let own = format!("resources: [../{kustomization}]\ncomponents: [../components/{component}]\n");
         let (_home, own) = copy_with(&own);
-        Self::in_directory(&own)
+        Self::read(shown(&own))
     }
 
-    fn in_directory(place: &Path) -> Self {
-        let text = render(place).unwrap_or_else(|why| panic!("{why}"));
+    fn read(text: String) -> Self {
         let all = serde_saphyr::from_multiple(&text).unwrap();
         Self { text, all }
     }
