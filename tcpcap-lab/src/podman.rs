@@ -10,7 +10,7 @@ use std::{
 
 use anyhow::Context;
 
-use crate::Process;
+use crate::{Namespace, Process};
 
 /// Long against what podman takes to answer.
 const PATIENCE: Duration = Duration::from_secs(120);
@@ -54,6 +54,16 @@ impl Podman {
         command
     }
 
+    /// podman with arguments, run inside a namespace, which is the host's network to what it starts.
+    #[must_use]
+    pub fn command_in<A: AsRef<OsStr>>(&self, namespace: &Namespace, args: &[A]) -> Command {
+        let outside = self.command(args);
+        let mut inside = namespace.command(outside.get_program());
+        inside.args(outside.get_args());
+        inside.envs(outside.get_envs().filter_map(|(name, value)| Some((name, value?))));
+        inside
+    }
+
     /// Runs it to its end; returns its exit code and everything it said.
     ///
     /// # Errors
@@ -93,7 +103,8 @@ fn told(unified_cgroups: bool, systemd: bool, most_files: Option<u64>) -> String
         engine += "cgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n";
     }
     if let Some(most) = most_files {
-        containers += &format!("default_ulimits = [\"nofile={}:{most}\", \"nproc=4096:4096\"]\n", most.min(1024));
+        // podman 4.3 takes one for the other in pods, so they are the same.
+        containers += &format!("default_ulimits = [\"nofile={most}:{most}\", \"nproc=4096:4096\"]\n");
     }
     let section = |name: &str, lines: String| if lines.is_empty() { lines } else { format!("[{name}]\n{lines}") };
     section("containers", containers) + &section("engine", engine)
@@ -120,7 +131,7 @@ mod tests {
         assert_eq!(told(false, true, None), "[engine]\nruntime = \"runc\"\n");
         assert_eq!(
             told(true, false, Some(20_000)),
-            "[containers]\ndefault_ulimits = [\"nofile=1024:20000\", \"nproc=4096:4096\"]\n\
+            "[containers]\ndefault_ulimits = [\"nofile=20000:20000\", \"nproc=4096:4096\"]\n\
              [engine]\ncgroup_manager = \"cgroupfs\"\nevents_logger = \"file\"\n"
         );
     }

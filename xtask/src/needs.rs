@@ -179,6 +179,7 @@ pub(crate) const PACKAGES: &[Package] = &[
     browser("pngquant", Probe::Command("pngquant"), "makes pictures of it small"),
     needed(Part::Container, "podman", "podman", "builds and runs the image"),
     needed(Part::Container, "runc", "runc", "runs it, on older control groups too"),
+    needed(Part::Container, "catatonit", "catatonit", "holds the containers of a pod together"),
     needed(Part::Debian, "debootstrap", "debootstrap", "makes the Debian that images and machines begin with"),
     needed(Part::Debian, "lintian", "lintian", "knows what a package must not be like"),
     needed(Part::Machine, "systemd-container", "systemd-nspawn", "boots it"),

@@ -385,7 +385,7 @@ pub(crate) const SUITES: &[Suite] = &[
         serial: true,
         long: true,
         ships: &[Artefact::Image],
-        extra: &[],
+        extra: &[Part::Kubernetes],
     },
     Suite {
         name: "systemd",

@@ -5,7 +5,10 @@ mod compose;
 mod container;
 mod contents;
 mod health;
+mod kubernetes;
 mod outlives;
 mod privileges;
 mod refused;
+#[path = "../deploy/kubernetes/rendered.rs"]
+mod rendered;
 mod source;

@@ -12,8 +12,8 @@ use tcpcap_lab::{
 
 use crate::container::{Container, Home, SOON, USER};
 
-/// CAP_NET_ADMIN, CAP_PERFMON, CAP_BPF.
-const THREE: &str = "000000c000001000";
+/// `CAP_NET_ADMIN`, `CAP_PERFMON`, `CAP_BPF`.
+pub const THREE: &str = "000000c000001000";
 
 /// A real scan, to its end.
 pub fn scan(net: &Internet, source: IpAddr) {
