@@ -7,6 +7,7 @@
 
 pub mod addr;
 pub mod flow;
+pub mod marks;
 pub mod options;
 pub mod record;
 pub mod tally;
@@ -16,4 +17,4 @@ pub use addr::Addr;
 
 /// Version of everything in [`record`], of the map list and of [`tally`]. Raise it with every change to any of them:
 /// a daemon and a kernel program that differ in it must not share a map.
-pub const LAYOUT_VERSION: u32 = 3;
+pub const LAYOUT_VERSION: u32 = 4;

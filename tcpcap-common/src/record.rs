@@ -126,8 +126,10 @@ pub mod reason {
     pub const OPERATOR: u32 = 6;
     /// A feed.
     pub const FEED: u32 = 7;
+    /// No entry, but the program's own reflex: see [`Source::held_until`](super::Source).
+    pub const REFLEX: u32 = 8;
     /// How many codes there are; 0 stands for any other.
-    pub const REASONS: u32 = 8;
+    pub const REASONS: u32 = 9;
 }
 
 /// What the kernel counts about a source. Least recently used records give way.
@@ -156,7 +158,33 @@ pub struct Source {
     pub window_start: u64,
     /// Events sent in that second.
     pub events: u64,
+    /// Start of the [window](REFLEX_WINDOW_NS) that everything below counts in. In the future: spared until then.
+    pub reflex_start: u64,
+    /// Until when the reflex drops what the source would open; 0 or past: it does not.
+    pub held_until: u64,
+    /// Pairs of own address and port that were tried: a bit each, by keyed hash. Two may share one.
+    pub tried: [u64; 2],
+    /// The same for pairs where this host refused an attempt.
+    pub refused: u64,
+    /// Bits of `tried`.
+    pub pairs: u32,
+    /// Those of them whose attempt bore a tool's marks.
+    pub marked: u32,
+    /// Handshakes completed.
+    pub completed: u32,
+    /// Weights of the bits of `refused`: [`REFLEX_WEIGHT`] for a privileged port, 1 for another.
+    pub refused_score: u32,
 }
+
+/// How long the reflex counts before it begins anew. Not longer than the detector's shortest window, so that it never
+/// knows of more than the detector does.
+pub const REFLEX_WINDOW_NS: u64 = 60_000_000_000;
+
+/// What a refused privileged port weighs for the reflex: the least that it weighs in the detector.
+pub const REFLEX_WEIGHT: u32 = 2;
+
+/// The first port that is not privileged.
+pub const UNPRIVILEGED: u16 = 1024;
 
 /// A SYN waiting for the acknowledgement that completes its handshake.
 #[repr(C)]
@@ -275,6 +303,14 @@ pub struct Settings {
     pub cpu_events_per_s: u32,
     /// New source records a CPU may make in a second.
     pub cpu_new_sources_per_s: u32,
+    /// Pairs tried and not completed at which the reflex holds a source; 0: whatever their number.
+    pub reflex_pairs: u32,
+    /// Score of refused pairs at which it does; 0: whatever their score.
+    pub reflex_refused: u32,
+    /// For how long it holds a source, milliseconds.
+    pub reflex_for_ms: u32,
+    /// Sources that it may hold anew on a CPU in a second.
+    pub cpu_reflexes_per_s: u32,
 }
 
 /// Bits of [`Settings::flags`].
@@ -308,6 +344,8 @@ pub struct CpuState {
     pub events: u64,
     /// Source records made in it.
     pub new_sources: u64,
+    /// Sources that the reflex began to hold in it.
+    pub reflexes: u64,
     /// The segment, as userspace will hear of it.
     pub event: Event,
     /// The source that it counts for.
@@ -330,16 +368,17 @@ macro_rules! layout {
 
 layout!(Block, 56: until @ 0, since @ 8, packets @ 16, bytes @ 24, last_drop @ 32, reason @ 40, scope @ 44,
     times @ 48, flags @ 52);
-layout!(Source, 88: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
-    refusals @ 48, strays @ 56, events_withheld @ 64, window_start @ 72, events @ 80);
+layout!(Source, 144: first_seen @ 0, last_seen @ 8, attempts @ 16, retransmissions @ 24, completions @ 32, probes @ 40,
+    refusals @ 48, strays @ 56, events_withheld @ 64, window_start @ 72, events @ 80, reflex_start @ 88, held_until @ 96,
+    tried @ 104, refused @ 120, pairs @ 128, marked @ 132, completed @ 136, refused_score @ 140);
 layout!(Pending, 24: time @ 0, tag @ 8, seq @ 12, expected @ 16, state @ 20);
 layout!(Flows, 8: tags @ 0);
 layout!(Event, 104: time @ 0, from @ 8, to @ 24, seq @ 40, ack @ 44, from_port @ 48, to_port @ 50, window @ 52,
     ip_id @ 54, interface @ 56, kind @ 60, flags @ 61, ttl @ 62, options_len @ 63, options @ 64);
-layout!(Settings, 48: seed @ 0, ipv6_mask @ 16, flags @ 32, source_events_per_s @ 36, cpu_events_per_s @ 40,
-    cpu_new_sources_per_s @ 44);
-layout!(CpuState, 152: window_start @ 0, events @ 8, new_sources @ 16, event @ 24, source @ 128, options_offset @ 144,
-    attempt_reported @ 148);
+layout!(Settings, 64: seed @ 0, ipv6_mask @ 16, flags @ 32, source_events_per_s @ 36, cpu_events_per_s @ 40,
+    cpu_new_sources_per_s @ 44, reflex_pairs @ 48, reflex_refused @ 52, reflex_for_ms @ 56, cpu_reflexes_per_s @ 60);
+layout!(CpuState, 160: window_start @ 0, events @ 8, new_sources @ 16, reflexes @ 24, event @ 32, source @ 136,
+    options_offset @ 152, attempt_reported @ 156);
 
 #[cfg(feature = "user")]
 mod pod {

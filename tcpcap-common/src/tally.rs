@@ -93,6 +93,8 @@ counted! {
     Segment = "segment",
     /// From a blocked source.
     Blocked = "blocked",
+    /// It would have opened something, and came from a source that the reflex holds.
+    Held = "held",
 }
 
 impl End {
@@ -100,7 +102,7 @@ impl End {
     #[must_use]
     pub const fn verdict(self) -> Verdict {
         match self {
-            Self::Blocked => Verdict::Drop,
+            Self::Blocked | Self::Held => Verdict::Drop,
             _ => Verdict::Pass,
         }
     }
@@ -139,6 +141,10 @@ counted! {
     MismatchedCompletion = "mismatched_completion",
     /// Bytes of the dropped packets.
     DroppedBytes = "dropped_bytes",
+    /// The reflex began to hold a source.
+    ReflexBegun = "reflex_begun",
+    /// The reflex let a source go on: too many were held in this second.
+    ReflexOverBudget = "reflex_over_budget",
 }
 
 impl End {
@@ -204,8 +210,8 @@ mod tests {
     }
 
     #[test]
-    fn only_a_blocked_source_is_dropped() {
+    fn only_a_blocked_or_held_source_is_dropped() {
         let drops: Vec<_> = End::ALL.iter().filter(|e| e.verdict() == Verdict::Drop).collect();
-        assert_eq!(drops, [&End::Blocked]);
+        assert_eq!(drops, [&End::Blocked, &End::Held]);
     }
 }

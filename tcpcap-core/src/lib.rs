@@ -14,7 +14,7 @@ pub mod time;
 mod wording;
 
 pub use decide::{Caps, Decision, Outcome, Protected, Protection, Scope, Suppression};
-pub use detect::{Finding, Fingerprint, Preset, Rule, Standing, Thresholds};
+pub use detect::{Finding, Fingerprint, Preset, ReflexLimits, Rule, Standing, Thresholds};
 pub use engine::{Config, Engine, Stats, Verdict};
 pub use marks::{Marks, Syn, Tool};
 pub use sense::{Own, Sensor};

@@ -1,37 +1,7 @@
 //! What a SYN tells about the stack or the tool that made it.
 
+pub use tcpcap_common::marks::Tool;
 use tcpcap_common::{Addr, options::Options};
-
-/// A scanner that builds its packets itself, and is known by how.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Tool {
-    /// The IPv4 identification is the lower half of destination ⊕ port ⊕ sequence number (masscan's source,
-    /// `syn-cookie.c` and `templ-pkt.c`).
-    Masscan,
-    /// Identification 54321 (zmap's source, `packet.c`; Durumeric et al., USENIX Security 2013).
-    Zmap,
-    /// The sequence number is the destination address (Antonakakis et al., Understanding the Mirai Botnet, USENIX
-    /// Security 2017).
-    Mirai,
-    /// A window of 1 to 4 KiB in whole KiB and a segment size as the only option (nmap's source, `tcpip.cc`).
-    Nmap,
-}
-
-impl Tool {
-    /// All of them.
-    pub const ALL: [Self; 4] = [Self::Masscan, Self::Zmap, Self::Mirai, Self::Nmap];
-
-    /// The name used in output.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Masscan => "masscan",
-            Self::Zmap => "zmap",
-            Self::Mirai => "mirai",
-            Self::Nmap => "nmap",
-        }
-    }
-}
 
 /// A SYN as it came, as far as it tells stacks apart.
 #[derive(Clone, Copy, Debug)]
@@ -71,23 +41,8 @@ impl Marks {
 
 fn tool(syn: &Syn<'_>, options: &Options) -> Option<Tool> {
     let (to, port) = syn.to;
-    if to.is_v4() {
-        let dst = u32::from_be(to.0[3]);
-        #[allow(clippy::cast_possible_truncation, reason = "the lower half is what masscan takes")]
-        let cookie = (dst ^ u32::from(port) ^ syn.seq) as u16;
-        if syn.seq == dst {
-            return Some(Tool::Mirai);
-        }
-        if syn.ip_id == 54_321 {
-            return Some(Tool::Zmap);
-        }
-        // So has one honest SYN in 65,536: a single match proves nothing.
-        if syn.ip_id == cookie {
-            return Some(Tool::Masscan);
-        }
-    }
-    let nmap = matches!(syn.window, 1024 | 2048 | 3072 | 4096) && options.mss.is_some() && options.layout() == [2];
-    nmap.then_some(Tool::Nmap)
+    let only_mss = options.mss.is_some() && options.layout() == [2];
+    Tool::of(&to, port, syn.seq, syn.ip_id, syn.window, only_mss)
 }
 
 /// FNV-1a: short inputs, no need for secrecy.

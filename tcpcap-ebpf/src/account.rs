@@ -16,6 +16,7 @@ use crate::{
     count,
     maps::{CPU, EVENTS, OWN, OWN_NETWORKS, SOURCES},
     pending::Slot,
+    reflex,
 };
 
 /// What a segment is, as an event has it.
@@ -63,7 +64,9 @@ pub fn account(packet: &Packet, cpu: &'static mut CpuState, settings: &Settings)
         // No budget here: userspace was told of the attempt, and without its completion it would take an honest source
         // for a scanner.
         kind::COMPLETION | kind::UNANSWERED_COMPLETION => {
-            touch(SOURCES.get_ptr_mut(cpu.source), now, |r| &raw mut r.completions);
+            let record = SOURCES.get_ptr_mut(cpu.source);
+            touch(record, now, |r| &raw mut r.completions);
+            reflex::completed(record, now);
             (End::Completion, cpu.attempt_reported != 0)
         }
         // What we may merely forward is nobody's stray.
@@ -71,25 +74,34 @@ pub fn account(packet: &Packet, cpu: &'static mut CpuState, settings: &Settings)
             return if kind == kind::STRAY { End::Segment } else { End::NotOwn };
         }
         kind::STRAY => {
-            let record = record_of(cpu, now, settings);
+            let record = record_of(SOURCES.get_ptr_mut(cpu.source), cpu, now, settings);
             touch(record, now, |r| &raw mut r.strays);
             (End::Stray, within_budget(cpu, record, now, settings))
         }
         kind @ (kind::PROBE | kind::FRAGMENT) => {
-            let record = record_of(cpu, now, settings);
+            let record = SOURCES.get_ptr_mut(cpu.source);
+            if reflex::holds(record, cpu, now, settings, packet.len) {
+                return End::Held;
+            }
+            let record = record_of(record, cpu, now, settings);
             touch(record, now, |r| &raw mut r.probes);
             let end = if kind == kind::PROBE { End::Probe } else { End::TinyFragment };
             (end, within_budget(cpu, record, now, settings))
         }
         _ => {
+            let record = SOURCES.get_ptr_mut(cpu.source);
+            if reflex::holds(record, cpu, now, settings, packet.len) {
+                return End::Held;
+            }
             let e = &cpu.event;
             let slot = Slot::of(&e.from, &e.to, e.from_port, e.to_port, settings);
             if slot.as_ref().is_some_and(|s| s.is_retransmission(e.seq, now)) {
-                touch(SOURCES.get_ptr_mut(cpu.source), now, |r| &raw mut r.retransmissions);
+                touch(record, now, |r| &raw mut r.retransmissions);
                 return End::Retransmission;
             }
-            let record = record_of(cpu, now, settings);
+            let record = record_of(record, cpu, now, settings);
             touch(record, now, |r| &raw mut r.attempts);
+            reflex::tried(record, cpu, now, settings);
             let report = within_budget(cpu, record, now, settings);
             if let Some(slot) = slot {
                 slot.wait(cpu.event.seq, now, report, settings);
@@ -113,7 +125,9 @@ pub fn account_answer(cpu: &'static mut CpuState, settings: &Settings) {
     let now = unsafe { bpf_ktime_get_boot_ns() };
     let report = if cpu.event.kind == kind::REFUSAL {
         count::note(Note::Refused);
-        touch(SOURCES.get_ptr_mut(cpu.source), now, |r| &raw mut r.refusals);
+        let record = SOURCES.get_ptr_mut(cpu.source);
+        touch(record, now, |r| &raw mut r.refusals);
+        reflex::refused(record, cpu, now, settings);
         // No budget, as for completions: it is what became of an attempt that userspace was told of.
         cpu.attempt_reported != 0
     } else {
@@ -121,7 +135,7 @@ pub fn account_answer(cpu: &'static mut CpuState, settings: &Settings) {
             return;
         }
         count::note(Note::StrayRefused);
-        let record = record_of(cpu, now, settings);
+        let record = record_of(SOURCES.get_ptr_mut(cpu.source), cpu, now, settings);
         touch(record, now, |r| &raw mut r.strays);
         within_budget(cpu, record, now, settings)
     };

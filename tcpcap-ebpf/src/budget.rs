@@ -23,12 +23,12 @@ pub fn touch(record: Option<*mut Source>, now: u64, counter: impl FnOnce(&mut So
     }
 }
 
-/// The source's record, made if need be and if this CPU has not made too many in this second: under a flood of forged
+/// The source's record: the one that was `found`, or one that is made if this CPU has not made too many in this second: under a flood of forged
 /// sources the records that exist are worth more than new ones.
 #[inline(always)]
-pub fn record_of(cpu: &mut CpuState, now: u64, settings: &Settings) -> Option<*mut Source> {
-    if let Some(record) = SOURCES.get_ptr_mut(cpu.source) {
-        return Some(record);
+pub fn record_of(found: Option<*mut Source>, cpu: &mut CpuState, now: u64, settings: &Settings) -> Option<*mut Source> {
+    if found.is_some() {
+        return found;
     }
     start_second(cpu, now);
     if cpu.new_sources >= settings.cpu_new_sources_per_s as u64 {
@@ -87,8 +87,8 @@ fn spend(record: *mut Source, now: u64, limit: u64) -> bool {
 }
 
 #[inline(always)]
-fn start_second(cpu: &mut CpuState, now: u64) {
+pub fn start_second(cpu: &mut CpuState, now: u64) {
     if now.saturating_sub(cpu.window_start) >= SECOND_NS {
-        (cpu.window_start, cpu.events, cpu.new_sources) = (now, 0, 0);
+        (cpu.window_start, cpu.events, cpu.new_sources, cpu.reflexes) = (now, 0, 0, 0);
     }
 }

@@ -16,6 +16,7 @@ mod egress;
 mod flows;
 mod maps;
 mod pending;
+mod reflex;
 
 use account::Seen;
 use aya_ebpf::{

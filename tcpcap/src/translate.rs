@@ -141,6 +141,7 @@ pub fn reason_name(code: u32) -> &'static str {
     match code {
         record::reason::OPERATOR => "operator",
         record::reason::FEED => "feed",
+        record::reason::REFLEX => "reflex",
         _ => Rule::ALL.into_iter().find(|rule| code != 0 && reason(*rule) == code).map_or("unknown", Rule::name),
     }
 }

@@ -22,7 +22,7 @@ use std::{collections::BTreeSet, time::Duration};
 
 pub use finding::{Finding, Fingerprint, Rule, SAMPLE, Standing};
 pub use known::Known;
-pub use preset::{Preset, Thresholds};
+pub use preset::{Preset, ReflexLimits, Thresholds};
 
 use crate::{Sighting, SightingKind, Source, Time};
 use port_scan::PortScan;

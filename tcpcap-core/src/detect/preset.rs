@@ -50,6 +50,24 @@ impl Thresholds {
     }
 }
 
+/// What the kernel program may act upon by itself until there is a verdict: the windows of the port scan rule that count
+/// at once.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ReflexLimits {
+    /// Incomplete pairs, as *burst*.
+    pub pairs: Option<u32>,
+    /// Score of refused pairs, as *fast*.
+    pub refused: Option<u32>,
+}
+
+impl Thresholds {
+    /// The reflex's numbers.
+    #[must_use]
+    pub const fn reflex(&self) -> ReflexLimits {
+        ReflexLimits { pairs: self.port_scan.burst_pairs, refused: self.port_scan.fast_score }
+    }
+}
+
 const BALANCED: Thresholds = Thresholds {
     port_scan: port_scan::Limits {
         // A passive FTP session at a round trip of 300 ms has up to 31 pairs on the way.

@@ -13,8 +13,8 @@ use super::{
 use crate::{
     failure::Failure,
     host,
-    kernel::Wish,
-    settings::ScopeChoice,
+    kernel::{Reflex, Wish},
+    settings::{Judging, ScopeChoice},
     surface::{metrics::gauge, tell},
 };
 
@@ -130,8 +130,17 @@ impl Daemon {
             has_allowed: !self.allowed.is_empty(),
             has_networks: self.enforcer.has_networks(),
             has_own_networks: !self.own_networks.is_empty(),
+            reflex: self.reflex(),
             ..Wish::DEFAULT
         }
+    }
+
+    /// The reflex obeys the circuit breaker, and begins to hold no more sources in a second than may be blocked.
+    fn reflex(&self) -> Option<Reflex> {
+        let Judging { thresholds, caps, .. } = &self.settings.judging;
+        let per_s = u32::try_from(caps.per_minute.div_ceil(60)).unwrap_or(u32::MAX);
+        let wanted = self.settings.reflex && !self.engine.is_breaker_open(host::now());
+        wanted.then(|| Reflex { limits: thresholds.reflex(), per_s })
     }
 
     /// Takes in what was heard of lists.

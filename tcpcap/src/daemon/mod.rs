@@ -23,13 +23,13 @@ use std::{
 
 use ipnet::IpNet;
 use tcpcap_common::record::{self, kind};
-use tcpcap_core::{Engine, Outcome, Protected, Time, Verdict};
+use tcpcap_core::{Engine, Outcome, Protected, Source, Time, Verdict};
 use tokio::{
     signal::unix::Signal,
     sync::mpsc,
     time::{Instant, Interval, sleep_until},
 };
-use tracing::info;
+use tracing::{error, info};
 
 use crate::{
     control::{
@@ -65,6 +65,9 @@ const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Events that waited longer in the ring were for a daemon that was not there: what they tell is past.
 const STALE_AFTER: Duration = Duration::from_secs(60);
+
+/// For how long the reflex does not look at a source that a verdict spared: the detector is silent about it for as long.
+const SPARED_FOR: Duration = Duration::from_secs(60);
 
 /// Events taken from the ring at once.
 const RING_BATCH: usize = 1024;
@@ -278,6 +281,8 @@ impl Daemon {
             if let Some((source, block)) = translate::block(verdict) {
                 self.enforcer.block(source, block);
                 self.metrics.event_to_block.observe(host::now().since(verdict.finding.time).as_secs_f64());
+            } else if let Some(source) = spared(verdict) {
+                let_go(&mut self.sources, source, verdict.finding.time + SPARED_FOR, &self.metrics);
             }
         }
     }
@@ -324,6 +329,23 @@ impl Daemon {
                 host::now(),
             );
         }
+    }
+}
+
+/// Whom a verdict spares: a source that must not be blocked, or in whose name somebody else scans.
+fn spared(verdict: &Verdict) -> Option<Source> {
+    match verdict.decision.outcome {
+        Outcome::Suppressed(_) => verdict.finding.source,
+        Outcome::Alert => verdict.finding.in_name_of,
+        _ => None,
+    }
+}
+
+/// Has the reflex let a source go, and look at it again from then on.
+fn let_go(sources: &mut Sources, source: Source, from: Time, metrics: &Metrics) {
+    if let Err(e) = sources.let_go(source.0, from.as_nanos()) {
+        metrics.poll_errors.inc();
+        error!("the reflex may hold {source} for a second more, the kernel refuses to change its record: {e}");
     }
 }
 

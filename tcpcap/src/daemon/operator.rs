@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use tcpcap_common::Addr;
 use tcpcap_core::{Scope, Source};
 
-use super::Daemon;
+use super::{Daemon, let_go};
 use crate::{
     block::{Block, Why},
     control::{Command, Named, Refused, Reply, Request},
@@ -102,6 +102,7 @@ impl Daemon {
                 self.chronicle.lifted(source.network(), &counted, "an operator", now);
                 freed.push(source.network());
             }
+            let_go(&mut self.sources, source, now, &self.metrics);
         }
         self.tune_or_tell();
         let listed = self.enforcer.wanted().plan().holds(network.network());

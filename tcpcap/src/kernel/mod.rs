@@ -28,6 +28,7 @@ use tcpcap_common::{
     addr::ipv6_mask,
     record::{Settings, map, setting},
 };
+use tcpcap_core::ReflexLimits;
 
 use crate::{failure::Failure, host};
 
@@ -44,6 +45,19 @@ pub const SOURCE_EVENTS_PER_S: u32 = 512;
 pub const CPU_EVENTS_PER_S: u32 = 200_000;
 /// New source records a CPU may make in a second. A flood of forged sources needs several seconds to turn the map over.
 pub const CPU_NEW_SOURCES_PER_S: u32 = 20_000;
+
+/// For how long the program's reflex holds a source: many times what a verdict takes, and short enough that a mistake is
+/// a connection that took a second longer.
+const REFLEX_FOR_MS: u32 = 1_000;
+
+/// When the program drops what a source would open before anybody has judged it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reflex {
+    /// The rule's numbers.
+    pub limits: ReflexLimits,
+    /// Sources that it may begin to hold on a CPU in a second.
+    pub per_s: u32,
+}
 
 /// What the kernel program is to do, beside its lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,6 +82,8 @@ pub struct Wish {
     pub cpu_events_per_s: u32,
     /// New source records a CPU may make in a second.
     pub cpu_new_sources_per_s: u32,
+    /// When to drop before there is a verdict; none: never.
+    pub reflex: Option<Reflex>,
 }
 
 impl Wish {
@@ -83,6 +99,7 @@ impl Wish {
         source_events_per_s: SOURCE_EVENTS_PER_S,
         cpu_events_per_s: CPU_EVENTS_PER_S,
         cpu_new_sources_per_s: CPU_NEW_SOURCES_PER_S,
+        reflex: None,
     };
 }
 
@@ -222,6 +239,10 @@ impl Tuning {
             source_events_per_s: wish.source_events_per_s,
             cpu_events_per_s: wish.cpu_events_per_s,
             cpu_new_sources_per_s: wish.cpu_new_sources_per_s,
+            reflex_pairs: wish.reflex.and_then(|reflex| reflex.limits.pairs).unwrap_or(0),
+            reflex_refused: wish.reflex.and_then(|reflex| reflex.limits.refused).unwrap_or(0),
+            reflex_for_ms: REFLEX_FOR_MS,
+            cpu_reflexes_per_s: wish.reflex.map_or(0, |reflex| reflex.per_s),
         };
         self.map.set(0, settings, 0).map_err(|e| refused("the kernel refuses tcpcap's settings", &e))
     }

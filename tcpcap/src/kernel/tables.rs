@@ -52,6 +52,9 @@ fn is_absent(e: &MapError) -> bool {
 /// Only if there is none yet (include/uapi/linux/bpf.h).
 const BPF_NOEXIST: u64 = 1;
 
+/// Only if there is one (the same).
+const BPF_EXIST: u64 = 2;
+
 /// Whether an entry was added that was not there before.
 fn is_new(inserted: Result<(), MapError>) -> Result<bool, MapError> {
     match inserted {
@@ -83,8 +86,7 @@ pub struct OwnAddresses {
 /// The sources' records.
 pub struct Sources {
     fd: OwnedFd,
-    /// Programs that are loaded later refer to the map by this handle.
-    _map: HashMap<MapData, Addr, Source>,
+    map: HashMap<MapData, Addr, Source>,
 }
 
 /// Every list that userspace writes.
@@ -175,8 +177,8 @@ impl Kernel {
         let map = self.bpf.take_map(map::SOURCES).ok_or_else(|| super::broken(map::SOURCES))?;
         let fd = descriptor(&map).map_err(|e| refused(map::SOURCES, &e))?;
         // Opened as a map of these types once, which checks the sizes that the walk relies on.
-        let opened = HashMap::try_from(map).map_err(|e| refused(map::SOURCES, &e))?;
-        Ok(Sources { fd, _map: opened })
+        let map = HashMap::try_from(map).map_err(|e| refused(map::SOURCES, &e))?;
+        Ok(Sources { fd, map })
     }
 
     /// The counters.
@@ -303,6 +305,26 @@ impl OwnAddresses {
 }
 
 impl Sources {
+    /// Has the reflex let a source go, and count anew from `from` on, nanoseconds of the kernel's clock. What the program
+    /// counts for the source between the reading and the writing is lost.
+    ///
+    /// # Errors
+    /// The kernel refuses.
+    pub fn let_go(&mut self, source: Addr, from: u64) -> Result<(), MapError> {
+        let mut record = match self.map.get(&source, 0) {
+            Ok(record) => record,
+            Err(e) if is_absent(&e) => return Ok(()),
+            Err(e) => return Err(e),
+        };
+        (record.held_until, record.reflex_start) = (0, from);
+        (record.tried, record.refused) = ([0; 2], 0);
+        (record.pairs, record.marked, record.completed, record.refused_score) = (0, 0, 0, 0);
+        match self.map.insert(source, record, BPF_EXIST) {
+            Err(e) if !is_absent(&e) => Err(e),
+            _ => Ok(()),
+        }
+    }
+
     /// Calls `each` for every source that has a record; returns how many there are.
     ///
     /// # Errors

@@ -79,6 +79,8 @@ pub struct Settings {
     pub protect: protect::Config,
     /// Which packets of a blocked source are dropped.
     pub scope: ScopeChoice,
+    /// Whether the kernel program drops before there is a verdict.
+    pub reflex: bool,
     /// Where the history is kept.
     pub state: PathBuf,
     /// How much of it.
@@ -109,6 +111,7 @@ impl Default for Settings {
             judging: Judging::default(),
             protect: protect::Config::default(),
             scope: ScopeChoice::default(),
+            reflex: true,
             state: DEFAULT_STATE.into(),
             history: history::Limits::default(),
             detach: false,

@@ -8,6 +8,7 @@ mod egress;
 mod fragments;
 mod handshake;
 mod networks;
+mod reflex;
 mod scopes;
 mod segments;
 mod sensor;

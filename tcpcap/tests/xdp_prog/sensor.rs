@@ -9,7 +9,7 @@ use aya::{
     maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray, RingBuf},
     programs::{TestRun as _, TestRunOptions},
 };
-use tcpcap::kernel::{Blocks, Kernel, Networks, OwnAddresses, Tally, Tuning, Wish};
+use tcpcap::kernel::{Blocks, Kernel, Networks, OwnAddresses, Sources, Tally, Tuning, Wish};
 use tcpcap_common::{
     Addr,
     flow::flow_hash,
@@ -121,6 +121,7 @@ pub struct Sensor {
     tally: Tally,
     counted: Vec<u64>,
     ring: RingBuf<MapData>,
+    sources: Sources,
 }
 
 impl Sensor {
@@ -138,8 +139,9 @@ impl Sensor {
         let (networks, allowed) = (kernel.networks().unwrap(), kernel.allowed().unwrap());
         let own_networks = kernel.own_networks().unwrap();
         let ring = open(&mut kernel, map::EVENTS);
+        let sources = kernel.sources().unwrap();
         let counted = tally.read().unwrap();
-        Self { kernel, tuning, blocks, networks, allowed, own_networks, own, tally, counted, ring }
+        Self { kernel, tuning, blocks, networks, allowed, own_networks, own, tally, counted, ring, sources }
     }
 
     /// A sensor at its defaults, for one own address of each family.
@@ -221,7 +223,11 @@ impl Sensor {
         assert!(End::ALL.iter().any(|&e| counted.end(e) > 0 && e.verdict() == verdict), "{verdict:?} {frame:02x?}");
         let dropped = if verdict == Verdict::Drop { frame.len() as u64 * u64::from(times) } else { 0 };
         assert_eq!(counted.note(Note::DroppedBytes), dropped, "{frame:02x?}");
-        assert_eq!(counted.dropped().iter().sum::<u64>(), counted.end(End::Blocked), "{frame:02x?}");
+        assert_eq!(
+            counted.dropped().iter().sum::<u64>(),
+            counted.end(End::Blocked) + counted.end(End::Held),
+            "{frame:02x?}"
+        );
         counted
     }
 
@@ -289,6 +295,11 @@ impl Sensor {
         sources.iter().map(Result::unwrap).collect()
     }
 
+    /// The records as the daemon holds them, to write to them.
+    pub fn sources(&mut self) -> &mut Sources {
+        &mut self.sources
+    }
+
     pub fn record(&mut self, source: &str) -> Option<Source> {
         let sources: HashMap<MapData, Addr, Source> = self.map(map::SOURCES);
         sources.get(&addr(source), 0).ok()
@@ -321,6 +332,15 @@ impl Sensor {
         let mut sources: HashMap<MapData, Addr, Source> = self.map(map::SOURCES);
         let record = sources.get(&addr(source), 0).unwrap();
         sources.insert(addr(source), Source { window_start: record.window_start - ns, ..record }, 0).unwrap();
+    }
+
+    /// Lets time pass for what the reflex knows of a source.
+    pub fn age_reflex(&mut self, source: &str, ns: u64) {
+        let mut sources: HashMap<MapData, Addr, Source> = self.map(map::SOURCES);
+        let mut record = sources.get(&addr(source), 0).unwrap();
+        record.reflex_start = record.reflex_start.saturating_sub(ns);
+        record.held_until = record.held_until.saturating_sub(ns);
+        sources.insert(addr(source), record, 0).unwrap();
     }
 
     /// Lets time pass for the CPUs' budgets.

@@ -116,6 +116,12 @@ fn judging() -> Vec<Key> {
                 "each block says by itself what it drops",
             )
             .flag("scope", "SCOPE"),
+        Key::new("reflex", Switch, |s| s.reflex, |s, v| s.reflex = v)
+            .doc(
+                "Whether the kernel program itself holds a scanner's new connections for the second until it is judged",
+                "a scanner sees no more while the processor is busy",
+            )
+            .flag("reflex", "BOOL"),
     ]
 }
 

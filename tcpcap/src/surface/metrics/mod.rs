@@ -51,6 +51,7 @@ pub struct Metrics {
     pub processed_blocks: Counter,
     events: Family<OutcomeLabels, Counter>,
     source_records_made: Family<OutcomeLabels, Counter>,
+    reflexes: Family<OutcomeLabels, Counter>,
     dropped_packets: Family<ReasonLabels, Counter>,
     would_drop_packets: Family<ReasonLabels, Counter>,
     allowed_over_block_packets: Counter,
@@ -111,6 +112,7 @@ impl Default for Metrics {
             processed_blocks: Counter::default(),
             events: Family::default(),
             source_records_made: Family::default(),
+            reflexes: Family::default(),
             dropped_packets: Family::default(),
             would_drop_packets: Family::default(),
             allowed_over_block_packets: Counter::default(),
@@ -170,6 +172,7 @@ impl Metrics {
             "New sources in the kernel, by whether they got a record",
             self.source_records_made.clone(),
         );
+        r.register("reflexes", "Sources that the reflex was to hold, by what became of that", self.reflexes.clone());
         r.register("dropped_packets", "Packets dropped, by their block's reason", self.dropped_packets.clone());
         r.register(
             "would_drop_packets",
@@ -286,6 +289,8 @@ impl Metrics {
                 Note::UnansweredCompletion => set(&self.unanswered_completions, n),
                 Note::MismatchedCompletion => set(&self.mismatched_completions, n),
                 Note::DroppedBytes => set(&self.dropped_bytes, n),
+                Note::ReflexBegun => of(&self.reflexes, "begun", n),
+                Note::ReflexOverBudget => of(&self.reflexes, "over_budget", n),
             }
         }
         self.take_drops(value);
