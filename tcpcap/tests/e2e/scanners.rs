@@ -1,6 +1,6 @@
 //! Every scanner is found and dropped, and sees few ports.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use tcpcap_core::{Preset, Thresholds};
 use tcpcap_lab::{
@@ -185,4 +185,31 @@ fn every_finding_names_ports_that_were_tried() {
     let ports: Vec<u16> = ports.split(['"', '…']).next().unwrap().split(',').map(|p| p.parse().unwrap()).collect();
     assert!(ports.len() >= 16 && ports.iter().all(|p| (7000..=7100).contains(p)), "{ports:?}");
     wait_until("the block", SOON, || sensor.said("\"event\":\"block\"") == 1).unwrap();
+}
+
+#[test]
+fn a_scanner_sees_no_more_while_the_daemon_cannot_look() {
+    for v6 in [false, true] {
+        let net = Internet::build().unwrap();
+        let _server = Server::start(&net.sensor, &[22, 80]).unwrap();
+        let mut sensor = Sensor::start(&net.sensor, &[]);
+        let source = net.first_scanner();
+        let (from, to): (IpAddr, IpAddr) =
+            if v6 { (source.v6.into(), SENSOR_V6.into()) } else { (source.v4.into(), SENSOR_V4.into()) };
+        let answers = Capture::incoming(&net.scanner, CARD).unwrap();
+        sensor.process.signal(libc::SIGSTOP);
+        let mut scan = nmap(&net, from);
+        scan.args(["-sS", "-T4", "-p1-1000", "--max-retries", "0"]).arg(to.to_string());
+        let start = Instant::now();
+        Process::spawn("nmap", scan).unwrap().succeed(SOON).unwrap();
+        let seen = answers.snapshot().unwrap().answered(from).len();
+        // Five privileged ports for who bears nmap's marks, some that were on their way, and one more with each second
+        // that the scan goes on.
+        let most = 10 + usize::try_from(start.elapsed().as_secs()).unwrap();
+        assert!((5..=most).contains(&seen), "the scanner saw {seen} ports, {most} at most");
+        sensor.process.signal(libc::SIGCONT);
+        sensor.says(&["Port scan detected: "]);
+        let metrics = sensor.metrics("the reflex", |m| m.count("tcpcap_reflexes_total", &[("outcome", "begun")]) > 0);
+        assert!(metrics.dropped() >= 900, "{}", metrics.dropped());
+    }
 }
