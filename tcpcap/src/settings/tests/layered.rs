@@ -24,13 +24,14 @@ fn defaults_are_safe() {
 }
 
 /// A key with a flag, and three values of it, each unlike its default.
-const SCALARS: [(&str, &str, &str, &str); 13] = [
+const SCALARS: [(&str, &str, &str, &str); 14] = [
     ("mode", "native", "generic", "native"),
     ("egress", "off", "clsact", "off"),
     ("observe", "true", "false", "true"),
     ("preset", "strict", "relaxed", "strict"),
     ("block_for", "1m", "2m", "3m"),
     ("scope", "syn", "all", "syn"),
+    ("reflex", "false", "true", "false"),
     ("listen", "127.0.0.1:1", "127.0.0.1:2", "127.0.0.1:3"),
     ("socket", "/1", "/2", "/3"),
     ("state", "/1", "/2", "/3"),

@@ -63,6 +63,7 @@ fn what_holds_is_a_configuration_that_says_the_same_and_who_said_it() {
     feeds = [{ name = "a", path = "/a" }]  # DIR/config.toml:5
     block_for = "10m"                      # default
     scope = "all"                          # default
+    reflex = true                          # default
     listen = "127.0.0.1:1"                 # --listen
     socket = "/run/tcpcap/tcpcap.sock"     # default
     state = "/var/lib/tcpcap"              # default
