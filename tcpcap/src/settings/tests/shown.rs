@@ -47,7 +47,7 @@ fn what_holds_is_a_configuration_that_says_the_same_and_who_said_it() {
     let again = Case::file(&text).loaded();
     assert_eq!(changes(&loaded.settings, &again.settings), vec![]);
     assert_eq!(again.number_set(), keys().len());
-    let head: Vec<_> = text.lines().take(24).collect();
+    let head: Vec<_> = text.lines().take(25).collect();
     insta::assert_snapshot!(super::without(&dir, &head.join("\n")), @r#"
     interfaces = []                        # default
     mode = "auto"                          # default
