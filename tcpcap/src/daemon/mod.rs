@@ -281,8 +281,9 @@ impl Daemon {
             if let Some((source, block)) = translate::block(verdict) {
                 self.enforcer.block(source, block);
                 self.metrics.event_to_block.observe(host::now().since(verdict.finding.time).as_secs_f64());
-            } else if let Some(source) = spared(verdict) {
-                let_go(&mut self.sources, source, verdict.finding.time + SPARED_FOR, &self.metrics);
+            }
+            if let Some((source, from)) = counted_anew(verdict) {
+                let_go(&mut self.sources, source, from, &self.metrics);
             }
         }
     }
@@ -332,12 +333,16 @@ impl Daemon {
     }
 }
 
-/// Whom a verdict spares: a source that must not be blocked, or in whose name somebody else scans.
-fn spared(verdict: &Verdict) -> Option<Source> {
-    match verdict.decision.outcome {
-        Outcome::Suppressed(_) => verdict.finding.source,
-        Outcome::Alert => verdict.finding.in_name_of,
-        _ => None,
+/// Whom the reflex need not hold any more, and from when on it is to count anew, as the detector does: who is blocked, when
+/// that is over; who must not be, or in whose name somebody else scans, for some time not at all.
+fn counted_anew(verdict: &Verdict) -> Option<(Source, Time)> {
+    let Verdict { finding, decision } = verdict;
+    match decision.outcome {
+        Outcome::Block { until } | Outcome::Extend { until } | Outcome::Observe { until } => {
+            Some((finding.source?, until))
+        }
+        Outcome::Suppressed(_) => Some((finding.source?, finding.time + SPARED_FOR)),
+        Outcome::Alert => Some((finding.in_name_of?, finding.time + SPARED_FOR)),
     }
 }
 

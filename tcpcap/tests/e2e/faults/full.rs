@@ -108,7 +108,7 @@ fn in_a_full_map_of_sources_new_ones_still_get_a_record_and_are_found() {
 #[test]
 fn with_a_full_ring_events_are_lost_and_counted_and_blocks_hold() {
     let net = Internet::build().unwrap();
-    let mut sensor = Sensor::start(&net.sensor, &["--deny", "203.0.113.200"]);
+    let mut sensor = Sensor::start(&net.sensor, &["--deny", "203.0.113.200", "--reflex=false"]);
     let behind = Capture::incoming(&net.sensor, CARD).unwrap();
     let knocker = knocker(&net, forged(200));
     sensor.process.signal(libc::SIGSTOP);
