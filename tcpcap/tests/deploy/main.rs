@@ -1,11 +1,11 @@
 //! What stands in `deploy/`, held against schemas and against what tcpcap has. Needs no root.
 
-mod systemd;
-mod dashboard;
-mod panels;
-mod prometheus;
-mod vocabulary;
 mod compose;
+mod dashboard;
 mod docker;
 mod kubernetes;
 mod names;
+mod panels;
+mod prometheus;
+mod systemd;
+mod vocabulary;
