@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! /sys/fs/bpf/tcpcap/net-4026531840/     one directory a network namespace, locked by the daemon that runs there
-//!     maps-v3/BLOCKS …                   the version is that of the layout: another one is never read as this one
+//!     maps-v4/BLOCKS …                   the version is that of the layout: another one is never read as this one
 //!     links/xdp-native-2, egress-2       by interface index; bpffs takes no dots, interface names have some
 //! ```
 //!

@@ -98,7 +98,7 @@ fn a_filter_that_denies_bpf_is_told_from_missing_capabilities() {
     told.has("capabilities", "ok", "CAP_BPF");
     told.has("bpf", "fail", "a seccomp filter denies the call");
     told.has("bpf", "fail", "--security-opt seccomp=FILE");
-    told.has("programs", "fail", "the kernel refuses");
+    told.has("programs", "fail", "a seccomp filter denies bpf(2)");
     assert_eq!(told.code, 1);
 }
 
