@@ -53,8 +53,8 @@ fn the_binary_runs_on_the_next_debian_too_beside_a_libc_that_is_not_its_own() {
 
     run(&mut inside(&disk, &["dpkg", "--install", "/root/tcpcap.deb"]));
     assert_eq!(run(&mut inside(&disk, &["tcpcap", "--version"])), concat!("tcpcap ", env!("CARGO_PKG_VERSION"), "\n"));
-    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("captures/scan-nmap-T4-open.pcap.gz");
-    disk.write("/root/capture.pcap", std::fs::read(&capture).unwrap(), 0o644).unwrap();
-    let said = run(&mut inside(&disk, &["tcpcap", "replay", "/root/capture.pcap"]));
+    let capture = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap().join("captures/scan-nmap-decoys.pcap.gz");
+    disk.write("/root/capture.pcap.gz", std::fs::read(&capture).unwrap(), 0o644).unwrap();
+    let said = run(&mut inside(&disk, &["tcpcap", "replay", "/root/capture.pcap.gz"]));
     assert!(said.contains("Port scan detected"), "{said}");
 }

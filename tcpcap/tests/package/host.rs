@@ -138,8 +138,10 @@ impl Host {
         self.scan(source);
         wait_until("who would be blocked", SOON, || self.block_of(source).is_some())
             .unwrap_or_else(|e| panic!("{e}\n{}", self.machine.journal("tcpcap").unwrap()));
-        let said = self.does("first-observe");
-        assert!(said.matches(&source.to_string()).count() >= 2, "by both: {said}");
+        // The history has it when the disk does.
+        let both = || self.does("first-observe").matches(&source.to_string()).count() >= 2;
+        wait_until("list and history to name it", SOON, both)
+            .unwrap_or_else(|e| panic!("{e}\n{}", self.does("first-observe")));
         assert!(self.reaches(source), "only observed");
         self.does("first-enforce");
     }

@@ -50,6 +50,8 @@ impl Stage {
         let stage = Self { machine: Machine::boot(disk, &net.sensor).unwrap(), _server: server, net };
         if package.is_some() {
             stage.machine.succeed(&["dpkg", "--install", "/root/tcpcap.deb"]).unwrap();
+            // As docs/install.md says: a package observes until it is told to drop.
+            stage.machine.disk().write("/etc/tcpcap/config.d/enforce.toml", "observe = false\n", 0o644).unwrap();
         } else {
             stage.machine.succeed(&["systemd-sysusers"]).unwrap();
             stage.machine.succeed(&["systemctl", "enable", "--quiet", UNIT]).unwrap();

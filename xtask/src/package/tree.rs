@@ -44,6 +44,8 @@ pub(super) fn make(place: &Path, binary: &Path) -> anyhow::Result<PathBuf> {
             copy_all(&entry.path(), &tree.join("examples").join(name))?;
         }
     }
+    // Makes the image, and is of no use to anybody else.
+    fs::remove_file(tree.join("examples/docker/root.sh")).context("examples/docker/root.sh")?;
     copy_files(&root.join("docs"), &tree.join("doc"))?;
     for name in ["README.md", "CHANGELOG.md"] {
         fs::copy(root.join(name), tree.join("doc").join(name))?;
