@@ -192,6 +192,7 @@ impl Host {
                 "/var/lib/apt",
                 "/var/lib/systemd/timers",
                 "/var/tmp",
+                "/run/agetty.reload",
                 "/run/udev",
             ]
             .iter()
