@@ -74,7 +74,7 @@ fn every_verb_works_inside() {
     sensor.ask(&["check"]);
     let doctor = sensor.ask(&["doctor"]);
     assert!(doctor.contains("ok    bpf ") && doctor.contains("ok    programs"), "{doctor}");
-    assert!(doctor.contains("/sys/fs/bpf/tcpcap is this user's"), "{doctor}");
+    assert!(doctor.contains("/sys/fs/bpf/tcpcap is tcpcap's"), "{doctor}");
     assert!(doctor.contains("the host's files are in /host") && doctor.contains("no failures"), "{doctor}");
 
     sensor.ask(&["block", "203.0.113.77", "--for", "1h"]);
