@@ -23,12 +23,23 @@ pub(crate) struct Suite {
     pub(crate) shows_tcpcap: bool,
     /// One test at a time: they share the machine's interfaces and name spaces.
     pub(crate) serial: bool,
-    /// It takes minutes, so it runs only where that is asked for: `--long`.
-    pub(crate) long: bool,
+    /// When it runs.
+    pub(crate) when: When,
     /// What is shipped and made for it. Its programs are told where that lies, in `TCPCAP_DIST`.
     pub(crate) ships: &'static [Artefact],
     /// What must be installed beside what compiling and, for root, the sandbox ask for.
     pub(crate) extra: &'static [Part],
+}
+
+/// When a suite runs, by what it takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum When {
+    /// Whenever nothing else is asked for.
+    Always,
+    /// With `--long`: it takes minutes.
+    Long,
+    /// With `--builds`: it compiles tcpcap once more, for elsewhere. Its tests are those that are ignored otherwise.
+    Builds,
 }
 
 /// Which targets of the packages.
@@ -61,7 +72,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -75,7 +86,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -89,7 +100,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -103,7 +114,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -117,7 +128,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -131,7 +142,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -145,7 +156,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -159,7 +170,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[Part::Terminal],
     },
@@ -173,7 +184,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[Part::Monitoring, Part::Kubernetes],
     },
@@ -187,7 +198,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: true,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -201,7 +212,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -215,7 +226,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: fuzz::PARTS,
     },
@@ -229,7 +240,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -243,7 +254,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: false,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -257,7 +268,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -271,7 +282,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -285,7 +296,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -299,7 +310,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -313,7 +324,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[Part::Api],
     },
@@ -327,7 +338,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[Part::Browser],
     },
@@ -341,7 +352,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[Part::Monitoring],
     },
@@ -355,7 +366,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: true,
         serial: true,
-        long: false,
+        when: When::Always,
         ships: &[],
         extra: &[],
     },
@@ -369,7 +380,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: true,
+        when: When::Long,
         ships: &[],
         extra: &[],
     },
@@ -383,7 +394,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: true,
+        when: When::Long,
         ships: &[Artefact::Image],
         extra: &[Part::Kubernetes],
     },
@@ -397,7 +408,7 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: true,
+        when: When::Long,
         ships: &[Artefact::Deb],
         extra: &[Part::Debian, Part::Machine],
     },
@@ -411,9 +422,9 @@ pub(crate) const SUITES: &[Suite] = &[
         root: false,
         shows_tcpcap: false,
         serial: true,
-        long: true,
+        when: When::Long,
         ships: &[Artefact::Binary, Artefact::Sbom],
-        extra: &[Part::Cross],
+        extra: &[],
     },
     Suite {
         name: "package",
@@ -425,16 +436,44 @@ pub(crate) const SUITES: &[Suite] = &[
         root: true,
         shows_tcpcap: false,
         serial: true,
-        long: true,
+        when: When::Long,
         ships: &[Artefact::Deb, Artefact::Tarball],
         extra: &[Part::Debian, Part::Machine],
+    },
+    Suite {
+        name: "source",
+        tiers: &[4],
+        about: "the image made from a clone and nothing else",
+        packages: SENSOR,
+        targets: Targets::Test("container"),
+        release: true,
+        root: true,
+        shows_tcpcap: false,
+        serial: true,
+        when: When::Builds,
+        ships: &[Artefact::Image],
+        extra: &[],
+    },
+    Suite {
+        name: "aarch64",
+        tiers: &[1, 2, 6],
+        about: "the pure parts and the shipped binary for aarch64, as qemu runs them",
+        packages: &["xtask"],
+        targets: Targets::Test("supply"),
+        release: false,
+        root: false,
+        shows_tcpcap: false,
+        serial: true,
+        when: When::Builds,
+        ships: &[Artefact::Binary],
+        extra: &[Part::Cross],
     },
 ];
 
 impl Suite {
-    /// Whether it is among those of these tiers (none: of all), and of those that take minutes if `long`.
-    pub(crate) fn is_wanted(&self, tiers: &[u8], long: bool) -> bool {
-        (tiers.is_empty() || self.tiers.iter().any(|tier| tiers.contains(tier))) && (long || !self.long)
+    /// Whether it is among those of these tiers (none: of all), and of those that run then.
+    pub(crate) fn is_wanted(&self, tiers: &[u8], when: &[When]) -> bool {
+        (tiers.is_empty() || self.tiers.iter().any(|tier| tiers.contains(tier))) && when.contains(&self.when)
     }
 
     /// What must be installed for it.
@@ -478,15 +517,15 @@ mod tests {
 
     #[test]
     fn what_takes_minutes_runs_beside_the_others_and_only_where_it_is_asked_for() {
-        let names = |tiers: &[u8], long| -> Vec<&str> {
-            SUITES.iter().filter(|s| s.is_wanted(tiers, long)).map(|s| s.name).collect()
+        let names = |tiers: &[u8], when: &[When]| -> Vec<&str> {
+            SUITES.iter().filter(|s| s.is_wanted(tiers, when)).map(|s| s.name).collect()
         };
-        let (usual, all) = (names(&[], false), names(&[], true));
-        assert_eq!((all.len(), all[..usual.len()] == usual), (SUITES.len(), true));
-        assert_eq!(all[usual.len()..], ["long", "container", "systemd", "supply", "package"]);
-        let long: Vec<&str> = all[usual.len()..].iter().copied().filter(|name| *name != "supply").collect();
-        assert_eq!(names(&[4], true), [names(&[4], false), long].concat());
-        assert_eq!(names(&[3], true), ["xdp_prog"]);
+        let (usual, long) = (names(&[], &[When::Always]), names(&[], &[When::Always, When::Long]));
+        assert_eq!(long[..usual.len()], usual);
+        assert_eq!(long[usual.len()..], ["long", "container", "systemd", "supply", "package"]);
+        assert_eq!(names(&[], &[When::Builds]), ["source", "aarch64"]);
+        assert_eq!(long.len() + 2, SUITES.len());
+        assert_eq!(names(&[3], &[When::Always, When::Long]), ["xdp_prog"]);
     }
 
     #[test]

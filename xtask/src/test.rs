@@ -17,7 +17,7 @@ use crate::{
     package, run, setup,
     step::seconds,
     sudo,
-    suites::{SUITES, Suite, Targets},
+    suites::{SUITES, Suite, Targets, When},
     tally::Tally,
     workspace,
 };
@@ -31,6 +31,9 @@ pub(crate) struct Test {
     /// What takes minutes, too
     #[arg(long)]
     long: bool,
+    /// What compiles tcpcap once more: the image from a clone, and for aarch64; with --long after that, else alone
+    #[arg(long)]
+    builds: bool,
     /// The kernel program and a short life of the daemon on other kernels, emulated, and on this one; with --tier or
     /// --long after those, else alone
     #[arg(long)]
@@ -61,9 +64,10 @@ impl Test {
     pub(crate) fn run(&self) -> anyhow::Result<()> {
         let start = Instant::now();
         let kernels = self.kernels();
-        let others = kernels.is_empty() || self.long || !self.tier.is_empty();
-        let suites: Vec<&'static Suite> =
-            SUITES.iter().filter(|s| others && s.is_wanted(&self.tier, self.long)).collect();
+        let others = (kernels.is_empty() && !self.builds) || self.long || !self.tier.is_empty();
+        let asked = [(others, When::Always), (self.long, When::Long), (self.builds, When::Builds)];
+        let when: Vec<When> = asked.into_iter().filter(|(asked, _)| *asked).map(|(_, when)| when).collect();
+        let suites: Vec<&'static Suite> = SUITES.iter().filter(|s| s.is_wanted(&self.tier, &when)).collect();
         if suites.is_empty() && kernels.is_empty() {
             bail!("no suite belongs to tier {:?}\n  tiers with suites: 1, 2, 3, 4, 6", self.tier);
         }
@@ -241,6 +245,9 @@ impl Test {
         }
         if suite.serial {
             args.push("--test-threads=1".to_owned());
+        }
+        if suite.when == When::Builds {
+            args.push("--ignored".to_owned());
         }
         args.extend(self.args.iter().cloned());
         args

@@ -14,6 +14,7 @@ use crate::container::{image, podman};
 const PATIENCE: Duration = Duration::from_secs(1200);
 
 #[test]
+#[ignore = "compiles tcpcap once more: cargo xtask test --builds"]
 fn a_clone_is_enough_to_make_the_image_from_source() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let context = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR")).unwrap();
