@@ -1,6 +1,6 @@
 //! Every packet is accounted for by name.
 
-use std::collections::BTreeSet;
+use std::{collections::BTreeSet, fs};
 
 use tcpcap_lab::{
     Internet, Metrics,
@@ -48,7 +48,12 @@ fn every_packet_received_is_passed_or_dropped_under_100k_packets_a_second() {
 #[test]
 fn metrics_are_those_that_are_documented() {
     let net = Internet::build().unwrap();
-    let sensor = Sensor::start(&net.sensor, &[]);
+    // Feeds have metrics of their own.
+    let place = tempfile::tempdir().unwrap();
+    let (feed, config) = (place.path().join("feed.txt"), place.path().join("config.toml"));
+    fs::write(&feed, "192.0.2.77\n").unwrap();
+    fs::write(&config, format!("feeds = [{{ path = \"{}\", name = \"drop\" }}]\n", feed.display())).unwrap();
+    let sensor = Sensor::start(&net.sensor, &["--config", config.to_str().unwrap()]);
     Masscan { source: net.first_scanner().v4.into(), target: SENSOR_V4.into(), ports: "1-999", rate: 5000 }
         .run(&net, SOON)
         .unwrap();

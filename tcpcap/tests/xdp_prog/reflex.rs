@@ -242,7 +242,10 @@ fn nobody_is_held_whom_an_exact_count_would_not_find() {
         1 => Deed::Refused(port),
         _ => Deed::Complete(port),
     });
-    let (sensor, source, begun) = (RefCell::new(reflexive(12, 12)), Cell::new(0), Cell::new(0));
+    let mut sensor = reflexive(12, 12);
+    let limits = ReflexLimits { pairs: Some(12), refused: Some(12) };
+    sensor.tell(&Wish { reflex: Some(Reflex { limits, per_s: u32::MAX }), ..IN_VIEW });
+    let (sensor, source, begun) = (RefCell::new(sensor), Cell::new(0), Cell::new(0));
     let mut runner = TestRunner::new(Config { cases: 200, failure_persistence: None, ..Config::default() });
     runner
         .run(&proptest::collection::vec(deed, 0..120), |deeds| {
