@@ -1,4 +1,4 @@
-//! Where the binary comes from: which sources, which tools. With the same ones the same bytes come out.
+//! Where the binary comes from: which sources, which tools. With the same ones the same object comes out.
 
 use std::{fs, path::Path, process::Command, time::Duration};
 

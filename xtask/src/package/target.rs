@@ -1,4 +1,4 @@
-//! What the binary is built for, and with which flags: linked statically, and the same bytes wherever it is built.
+//! What the binary is built for, and with which flags: linked statically, and without a path of where it is built.
 
 use std::{env, fs, path::PathBuf, process::Command};
 
