@@ -17,6 +17,11 @@ pub enum Tool {
     Nmap,
 }
 
+/// A source's attempts bear a tool's marks, and halve the port scan rule's thresholds: from so many pairs on …
+pub const MARKED_PAIRS: usize = 3;
+/// … of which this share is marked, in percent.
+pub const MARKED_PERCENT: usize = 90;
+
 /// Zmap's identification.
 const ZMAP_ID: u16 = 54_321;
 

@@ -9,7 +9,7 @@
 use aya_ebpf::maps::lpm_trie::Key;
 use tcpcap_common::{
     flow::pair_hash,
-    marks::Tool,
+    marks::{MARKED_PAIRS, MARKED_PERCENT, Tool},
     record::{CpuState, REFLEX_WEIGHT, REFLEX_WINDOW_NS, Settings, Source, UNPRIVILEGED, reason, setting},
     tally::Note,
 };
@@ -18,9 +18,6 @@ use crate::{budget::start_second, count, maps::ALLOWED};
 
 /// A SYN with a segment size as its only option has so many bytes of them.
 const ONLY_MSS: u8 = 4;
-
-/// Pairs from which on a tool's marks on nine of ten halve the limits.
-const MARKED_PAIRS: u32 = 3;
 
 const MS_NS: u64 = 1_000_000;
 
@@ -132,7 +129,8 @@ fn counts(r: &mut Source, now: u64) -> bool {
 /// Holds the source if it is past a limit, and this CPU has not begun to hold too many in this second.
 #[inline(always)]
 fn hold_if_due(r: &mut Source, cpu: &mut CpuState, now: u64, settings: &Settings) {
-    let marked = r.marked >= MARKED_PAIRS && r.marked * 10 >= r.pairs * 9;
+    let (pairs, marked) = (r.pairs as usize, r.marked as usize);
+    let marked = marked >= MARKED_PAIRS && marked * 100 >= pairs * MARKED_PERCENT;
     let reached = |count: u32, limit: u32| limit != 0 && count >= if marked { limit.div_ceil(2) } else { limit };
     let due = reached(r.pairs.saturating_sub(r.completed), settings.reflex_pairs)
         || reached(r.refused_score, settings.reflex_refused);

@@ -19,6 +19,11 @@
 
 use std::{collections::BTreeSet, time::Duration};
 
+use tcpcap_common::{
+    marks::{MARKED_PAIRS, MARKED_PERCENT},
+    record::UNPRIVILEGED,
+};
+
 use super::{
     Finding, Record, Rule, Verdict,
     finding::Fingerprint,
@@ -65,19 +70,11 @@ pub const SWEEP_TARGETS: usize = 10;
 /// A sweep tries at most so many ports.
 pub const SWEEP_PORTS: usize = 3;
 
-/// A source whose attempts bear a tool's marks: at least so many pairs …
-const MARKED_PAIRS: usize = 3;
-/// … and this share of all counted, in percent.
-const MARKED_PERCENT: usize = 90;
-
 /// Handshakes that a source must have completed before the window for its stack to be known well enough to speak for it.
 const KNOWN_STACK_COMPLETIONS: u64 = 10;
 
 /// The least number of pairs kept for a source. Not below any preset's thresholds.
 const MIN_CAPACITY: u32 = 64;
-
-/// The lowest port that anybody may listen on.
-const UNPRIVILEGED: u16 = 1024;
 
 /// One way to look at a source's pairs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
